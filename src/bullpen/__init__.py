@@ -1,0 +1,1 @@
+"""Bullpen: a self-hosted control plane for teams of software-engineering agents."""

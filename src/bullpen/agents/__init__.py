@@ -1,0 +1,1 @@
+"""Agents: cards, one loop, and what keeps them honest."""

@@ -1,0 +1,1 @@
+"""Analysis: evidence in, findings and roasts out."""

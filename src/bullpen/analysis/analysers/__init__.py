@@ -1,0 +1,1 @@
+"""Analysers: one file each; the file name is the analyser's name."""

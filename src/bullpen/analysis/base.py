@@ -1,0 +1,82 @@
+"""What an analyser is given and what it must offer."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from bullpen.domain.finding import Observation
+from bullpen.domain.test_report import Coverage
+from bullpen.sandbox.base import Sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTree:
+    """A checked-out commit to look at.
+
+    ``files`` maps the path of every tracked regular file (no symlinks, no submodules, no LFS pointers, no file above
+    the size limit) to its git blob hash. Paths use ``/`` and are relative to ``root``.
+    """
+
+    root: Path
+    files: Mapping[str, str]
+    coverage: Coverage | None = None
+
+    def text(self, path: str) -> str:
+        """Its content; bytes that are not UTF-8 become surrogates, so writing it back is exact."""
+        return (self.root / path).read_bytes().decode("utf-8", "surrogateescape")
+
+
+class Reach(StrEnum):
+    """How far an observation depends on what surrounds it; decides what may be cached."""
+
+    FILE = "file"  # on the content of its file alone: cached by content hash
+    TREE = "tree"  # on the whole tree: cached by the hash of all files it wants
+
+
+class Analyser(Protocol):
+    """Looks at files and says what it saw. Runs its tool in the sandbox, read-only, without network."""
+
+    name: str
+    reach: Reach
+
+    def version(self) -> str:
+        """Of the tool and of its rules: part of the cache key."""
+        ...
+
+    def wants(self, path: str) -> bool:
+        """Whether this file is of interest, by its name alone."""
+        ...
+
+    async def analyse(self, tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> list[Observation]:
+        """Look at ``paths`` (all wanted, all in the tree).
+
+        Raises:
+            AnalyserFailed: the tool did not finish; the message quotes what it said.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyserRun:
+    """How one analyser fared in a roast."""
+
+    analyser: str
+    files: int
+    cached: int
+    observations: int
+    seconds: float
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """A point of view: which analysers it listens to, which rules it cares for, and how it speaks."""
+
+    name: str
+    title: str
+    concern: str
+    analysers: tuple[str, ...]
+    voice: Mapping[str, str] = field(default_factory=dict[str, str])
+    instructions: str = ""

@@ -1,0 +1,1 @@
+"""Commands: one file each; the file name is the command."""

@@ -1,0 +1,1 @@
+"""What a repository is made of: files, modules, imports."""

@@ -1,0 +1,80 @@
+"""What agents did: the record from which a run of the loop goes on after a crash."""
+
+from dataclasses import dataclass
+
+from bullpen.domain.events import Event
+from bullpen.domain.ids import TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStarted(Event):
+    """A run of the loop began for one task and phase."""
+
+    task_id: TaskId
+    role: str
+    model: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelReplied(Event):
+    """One reply of the model, whole; ``calls`` are (id, tool, arguments as JSON)."""
+
+    task_id: TaskId
+    attempt: int
+    step: int
+    text: str
+    calls: tuple[tuple[str, str, str], ...]
+    input_tokens: int
+    output_tokens: int
+    cost_micro_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted(Event):
+    """A tool is about to run; what comes after a crash is decided from here."""
+
+    task_id: TaskId
+    attempt: int
+    step: int
+    call_id: str
+    tool: str
+    arguments: str  # redacted, at most 4,096 characters
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished(Event):
+    """A tool's result. ``tree`` is the git tree of the worktree after a tool that may write, else empty."""
+
+    task_id: TaskId
+    attempt: int
+    step: int
+    call_id: str
+    tool: str
+    ok: bool
+    content: str  # redacted, at most 16,384 characters
+    seconds: float
+    tree: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRefused(Event):
+    """A policy said no, or asks a person first."""
+
+    task_id: TaskId
+    attempt: int
+    step: int
+    call_id: str
+    tool: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentStopped(Event):
+    """The loop ended. ``outcome`` is finished, stuck, looping, limit, cancelled or failed; ``seen`` says what was seen."""
+
+    task_id: TaskId
+    attempt: int
+    steps: int
+    outcome: str
+    seen: str

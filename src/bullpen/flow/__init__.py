@@ -1,0 +1,1 @@
+"""Direction: from a repository to proved changes."""

@@ -1,0 +1,1 @@
+"""The event log: outbox, audit trail, live feed and replay in one."""

@@ -1,0 +1,1 @@
+"""Storage: engine, unit of work, organization-scoped tables, migrations."""

@@ -1,0 +1,1 @@
+"""Providers: one file each; the file name is the provider's name."""

@@ -1,0 +1,1 @@
+"""Deterministic code changes, one file per family; each module has ``RECIPES``, a tuple of recipes."""

@@ -1,0 +1,1 @@
+"""Sandboxes: one file each; the file name is the backend's name."""

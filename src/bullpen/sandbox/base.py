@@ -1,0 +1,131 @@
+"""What a sandbox is asked, what it answers, and what every backend must offer."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A host folder or file seen inside at ``target``; read-only unless said otherwise."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a command may use. Bytes, seconds, whole processes; ``cpus`` in cores."""
+
+    cpus: float = 2.0
+    memory_bytes: int = 2048 * MEBIBYTE
+    processes: int = 256
+    scratch_bytes: int = 512 * MEBIBYTE  # size of /tmp
+    file_bytes: int = 512 * MEBIBYTE  # largest file it may write
+    wall_seconds: float = 300.0
+    output_bytes: int = 4 * MEBIBYTE  # of each of stdout and stderr
+
+
+class Network(StrEnum):
+    """What the command may reach."""
+
+    NONE = "none"  # the default: not even the host's loopback
+    HOST = "host"  # by explicit request only, e.g. to install locked dependencies
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A program to run. Inside, the workspace is at ``/work``; nothing of the host's environment is passed on.
+
+    ``mounts`` are added to the backend's own read-only system folders. ``workspace`` is mounted at ``/work``,
+    writable only if ``workspace_writable``.
+    """
+
+    argv: tuple[str, ...]
+    workspace: Path | None = None
+    workspace_writable: bool = False
+    cwd: str = "/work"
+    env: Mapping[str, str] = field(default_factory=dict[str, str])
+    mounts: tuple[Mount, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    stdin: bytes = b""
+    network: Network = Network.NONE
+
+
+class End(StrEnum):
+    """Why a command ended."""
+
+    EXITED = "exited"
+    SIGNALLED = "signalled"
+    TIMEOUT = "timeout"
+    MEMORY = "memory"
+    OUTPUT = "output"  # it wrote more than it may
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a command left. ``exit_status`` is None unless it exited by itself."""
+
+    argv: tuple[str, ...]
+    end: End
+    exit_status: int | None
+    stdout: bytes
+    stderr: bytes
+    wall_seconds: float
+    cpu_seconds: float
+    peak_memory_bytes: int
+    changed: tuple[
+        str, ...
+    ] = ()  # paths under the workspace written, created or removed (only if it was writable)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it exited by itself with status 0."""
+        return self.end is End.EXITED and self.exit_status == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a backend works here, found by really running ``true`` in it.
+
+    ``weaknesses`` are said to people, such as "memory limit per process only". ``remedy`` says how to get it.
+    """
+
+    backend: str
+    works: bool
+    reason: str = ""
+    remedy: str = ""
+    weaknesses: tuple[str, ...] = ()
+
+
+class Backend(Protocol):
+    """A way to run commands in isolation. Safe to use from many tasks at once."""
+
+    name: str
+
+    async def probe(self) -> Probe:
+        """Try it for real; never raises."""
+        ...
+
+    async def run(self, command: Command, on_output: Callable[[bytes], None] | None = None) -> Outcome:
+        """Run to the end or to a limit. Cancelling the task kills everything the command started.
+
+        Raises:
+            Missing: the backend does not work here.
+            InvalidInput: a mount does not exist.
+        """
+        ...
+
+
+class Sandbox(Protocol):
+    """What the rest of the house holds: a backend that was chosen and works."""
+
+    async def run(self, command: Command, on_output: Callable[[bytes], None] | None = None) -> Outcome:
+        """See ``Backend.run``."""
+        ...

@@ -1,0 +1,1 @@
+"""Test runners: one file each; the file name is the runner's name."""

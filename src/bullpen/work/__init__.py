@@ -1,0 +1,1 @@
+"""Work items and task trees, as rows."""
