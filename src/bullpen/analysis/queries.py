@@ -1,0 +1,23 @@
+"""Reading findings."""
+
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from bullpen.analysis import tables
+from bullpen.domain.actor import Scope
+from bullpen.domain.finding import Finding
+from bullpen.domain.ids import SessionId
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
+
+FINDING: TypeAdapter[Finding] = TypeAdapter(Finding)
+
+
+async def list_findings(uow: UnitOfWork, session_id: SessionId, moment: str) -> Sequence[Finding]:
+    """All findings of a session ``before`` or ``after``, in the order they were stored."""
+    uow.actor.require(Scope.READ)
+    row = tables.finding
+    statement = (
+        uow.rows_of(row).where(row.c.session_id == session_id, row.c.moment == moment).order_by(row.c.number)
+    )
+    return [FINDING.validate_json(found.body) for found in await uow.fetch(statement)]

@@ -1,0 +1,98 @@
+"""What happened to sessions."""
+
+from dataclasses import dataclass
+
+from bullpen.domain.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCreated(Event):
+    """A session began."""
+
+    kind: str
+    goal: str
+    project: str
+    options: str
+    parent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageReached(Event):
+    """The workflow went on to another stage; ``reason`` where it went back or ended early."""
+
+    stage: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPaused(Event):
+    """Nothing new is started until it is resumed."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResumed(Event):
+    """It goes on."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionArchived(Event):
+    """Out of the ordinary lists; nothing is deleted."""
+
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionTagged(Event):
+    """Its tags are now these."""
+
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParticipantJoined(Event):
+    """An agent or a person takes part."""
+
+    participant: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableSet(Event):
+    """A variable of a task's scratchpad has a new value (JSON text)."""
+
+    task_id: str
+    name: str
+    type: str
+    value: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class VariableRead(Event):
+    """Somebody looked at a variable."""
+
+    task_id: str
+    name: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRead(Event):
+    """A task read a file; ``sha256`` of what it saw."""
+
+    task_id: str
+    path: str
+    sha256: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class NoteWritten(Event):
+    """A note on a task's scratchpad."""
+
+    task_id: str
+    text: str
+    by: str

@@ -1,0 +1,90 @@
+"""What happened to work items, tasks and approvals."""
+
+from dataclasses import dataclass
+
+from bullpen.domain.events import Event
+
+
+@dataclass(frozen=True, slots=True)
+class ItemProposed(Event):
+    """A generator made an item."""
+
+    item_id: str
+    title: str
+    rule: str
+    path: str
+    severity: int
+    score: float
+    quality: float
+
+
+@dataclass(frozen=True, slots=True)
+class ItemMoved(Event):
+    """An item's state changed."""
+
+    item_id: str
+    state: str
+    by: str
+    reason: str = ""
+    change: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCommented(Event):
+    """Somebody said something about an item."""
+
+    item_id: str
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskAdded(Event):
+    """A node joined the task tree."""
+
+    task_id: str
+    parent: str
+    title: str
+    kind: str
+    role: str
+    complexity: float
+    depends_on: tuple[str, ...]
+    item_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskMoved(Event):
+    """A task's state changed; ``note`` says what is being done or why it ended."""
+
+    task_id: str
+    state: str
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DependencyBroken(Event):
+    """A cycle between items was cut, and why there."""
+
+    item_id: str
+    no_longer_after: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAsked(Event):
+    """A person must decide before something is done."""
+
+    approval_id: str
+    subject: str
+    risk: str
+    reason: str
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalAnswered(Event):
+    """Approved, denied, or timed out (which is a denial)."""
+
+    approval_id: str
+    answer: str
+    by: str

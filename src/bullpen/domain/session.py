@@ -1,0 +1,73 @@
+"""A session: one durable effort, and the states it goes through."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bullpen.domain.errors import Conflict
+from bullpen.domain.ids import SessionId
+
+
+class Stage(StrEnum):
+    """Where a session's workflow stands."""
+
+    INITIALIZE = "initialize"
+    PLANNING = "planning"
+    ANALYSIS = "analysis"
+    DESIGN = "design"
+    IMPLEMENTATION = "implementation"
+    TESTING = "testing"
+    VALIDATION = "validation"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
+
+
+_ENDINGS = frozenset({Stage.FAILED, Stage.CANCELLED})
+
+STAGES: Mapping[Stage, frozenset[Stage]] = {
+    Stage.INITIALIZE: frozenset({Stage.PLANNING}) | _ENDINGS,
+    Stage.PLANNING: frozenset({Stage.ANALYSIS}) | _ENDINGS,
+    Stage.ANALYSIS: frozenset({Stage.DESIGN, Stage.DONE}) | _ENDINGS,  # done: nothing to improve
+    Stage.DESIGN: frozenset({Stage.IMPLEMENTATION, Stage.DONE}) | _ENDINGS,  # done: a dry run
+    Stage.IMPLEMENTATION: frozenset({Stage.TESTING}) | _ENDINGS,
+    Stage.TESTING: frozenset({Stage.VALIDATION}) | _ENDINGS,
+    Stage.VALIDATION: frozenset({Stage.DONE, Stage.ANALYSIS}) | _ENDINGS,  # analysis: something is missing
+    Stage.DONE: frozenset(),
+    Stage.FAILED: frozenset({Stage.INITIALIZE}),  # taken up again
+    Stage.CANCELLED: frozenset({Stage.INITIALIZE}),
+}
+
+
+def require_stage(session: SessionId, now: Stage, then: Stage) -> None:
+    """Refuse a step the workflow does not have."""
+    if then not in STAGES[now]:
+        allowed = ", ".join(sorted(STAGES[now])) or "nothing"
+        raise Conflict(
+            f"Session {session} is at {now.value}; from there it can go to {allowed}, not {then.value}."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A stored session. ``options`` is what it was asked, as JSON text; ``paused`` holds before the next step."""
+
+    id: SessionId
+    kind: str
+    goal: str
+    project: str
+    stage: Stage
+    paused: bool
+    options: str
+    created_at: float
+    updated_at: float
+    parent: str = ""
+    archived: bool = False
+    tags: tuple[str, ...] = ()
+    participants: tuple[str, ...] = ()
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])

@@ -1,0 +1,43 @@
+"""Events to and from their stored form: the class name is the type, the body is JSON."""
+
+import importlib
+import pkgutil
+from dataclasses import is_dataclass
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+import bullpen.domain.events as areas
+from bullpen.domain.errors import NotFound
+from bullpen.domain.events import Event
+
+
+@cache
+def event_types() -> dict[str, type[Event]]:
+    """Every event type by name, from the files in ``domain/events``."""
+    for module in pkgutil.iter_modules(areas.__path__):
+        importlib.import_module(f"{areas.__name__}.{module.name}")
+    return {kind.__name__: kind for kind in Event.__subclasses__() if is_dataclass(kind)}
+
+
+@cache
+def _adapter(kind: type[Event]) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def encode(event: Event) -> str:
+    """Its body as JSON text. Lone surrogates of odd file names are kept as escapes."""
+    return _adapter(type(event)).dump_json(event, ensure_ascii=True).decode("ascii")
+
+
+def decode(name: str, body: str) -> Event:
+    """The event back.
+
+    Raises:
+        NotFound: no such type; the log was written by a newer version.
+    """
+    kind = event_types().get(name)
+    if kind is None:
+        raise NotFound(f"The log holds an event of type {name!r}, which this version does not know.")
+    return _adapter(kind).validate_json(body)

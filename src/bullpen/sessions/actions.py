@@ -1,0 +1,118 @@
+"""Changing sessions: each action is one transaction with its event."""
+
+import json
+from collections.abc import Sequence
+
+from bullpen.domain.actor import Scope
+from bullpen.domain.events.session import (
+    ParticipantJoined,
+    SessionArchived,
+    SessionCreated,
+    SessionPaused,
+    SessionResumed,
+    SessionTagged,
+    StageReached,
+)
+from bullpen.domain.ids import SessionId
+from bullpen.domain.session import Session, Stage, require_stage
+from bullpen.kernel.clock import now
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
+from bullpen.sessions import queries
+from bullpen.sessions.tables import session
+
+
+async def create_session(
+    uow: UnitOfWork,
+    session_id: SessionId,
+    *,
+    kind: str,
+    goal: str,
+    project: str,
+    options: str,
+    parent: str = "",
+) -> Session:
+    """Begin a session. ``options`` is JSON text of what was asked."""
+    uow.actor.require(Scope.RUN)
+    at = now()
+    await uow.run(
+        uow.new_row(
+            session,
+            id=session_id,
+            kind=kind,
+            goal=goal,
+            project=project,
+            stage=Stage.INITIALIZE,
+            options=options,
+            parent=parent,
+            participants=json.dumps([uow.actor.id]),
+            created_at=at,
+            updated_at=at,
+        )
+    )
+    uow.record(session_id, SessionCreated(kind, goal, project, options, parent))
+    return await queries.get_session(uow, session_id)
+
+
+async def reach_stage(uow: UnitOfWork, session_id: SessionId, stage: Stage, reason: str = "") -> None:
+    """Go on to a stage; asking for the one it is at changes nothing, so a repeated step is harmless."""
+    uow.actor.require(Scope.RUN)
+    current = await queries.get_session(uow, session_id)
+    if current.stage is stage:
+        return
+    require_stage(session_id, current.stage, stage)
+    await _set(uow, session_id, stage=stage)
+    uow.record(session_id, StageReached(stage, reason))
+
+
+async def pause_session(uow: UnitOfWork, session_id: SessionId) -> None:
+    """Start nothing new; what runs is finished."""
+    uow.actor.require(Scope.RUN)
+    if not (await queries.get_session(uow, session_id)).paused:
+        await _set(uow, session_id, paused=True)
+        uow.record(session_id, SessionPaused(uow.actor.id))
+
+
+async def resume_session(uow: UnitOfWork, session_id: SessionId) -> None:
+    """Go on after a pause."""
+    uow.actor.require(Scope.RUN)
+    if (await queries.get_session(uow, session_id)).paused:
+        await _set(uow, session_id, paused=False)
+        uow.record(session_id, SessionResumed(uow.actor.id))
+
+
+async def archive_session(uow: UnitOfWork, session_id: SessionId) -> None:
+    """Take it out of the ordinary lists."""
+    uow.actor.require(Scope.RUN)
+    await queries.get_session(uow, session_id)
+    await _set(uow, session_id, archived=True)
+    uow.record(session_id, SessionArchived(uow.actor.id))
+
+
+async def tag_session(uow: UnitOfWork, session_id: SessionId, tags: Sequence[str]) -> None:
+    """Replace its tags."""
+    uow.actor.require(Scope.RUN)
+    await queries.get_session(uow, session_id)
+    ordered = tuple(sorted(set(tags)))
+    await _set(uow, session_id, tags=json.dumps(ordered))
+    uow.record(session_id, SessionTagged(ordered))
+
+
+async def join_session(uow: UnitOfWork, session_id: SessionId, participant: str) -> None:
+    """Add an agent or a person; joining twice changes nothing."""
+    current = await queries.get_session(uow, session_id)
+    if participant in current.participants:
+        return
+    await _set(uow, session_id, participants=json.dumps([*current.participants, participant]))
+    uow.record(session_id, ParticipantJoined(participant))
+
+
+async def note_facts(uow: UnitOfWork, session_id: SessionId, **values: str) -> None:
+    """Add facts about a session that lists show (branch, base commit, counts)."""
+    current = await queries.get_session(uow, session_id)
+    await _set(uow, session_id, facts=json.dumps({**current.metadata, **values}, sort_keys=True))
+
+
+async def _set(uow: UnitOfWork, session_id: SessionId, **values: object) -> None:
+    await uow.run(
+        uow.change_rows(session).where(session.c.id == session_id).values(**values, updated_at=now())
+    )

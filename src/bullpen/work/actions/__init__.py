@@ -1,0 +1,1 @@
+"""Changing work: one file for items, tasks, approvals and evidence each."""

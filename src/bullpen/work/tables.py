@@ -1,0 +1,73 @@
+"""Rows of work items, task trees, approvals and evidence."""
+
+from sqlalchemy import Column, Float, Integer, String, Text
+
+from bullpen.kernel.storage.schema import organization_table
+
+work_item = organization_table(
+    "work_item",
+    Column("session_id", String(40), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("draft", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("priority", Text, nullable=False),
+    Column("score", Float(53), nullable=False),
+    Column("quality", Float(53), nullable=False),
+    Column("depends_on", Text, nullable=False),
+    Column("owner", String(80), nullable=False, default=""),
+    Column("reason", Text, nullable=False, default=""),
+    Column("change", String(64), nullable=False, default=""),
+    Column("position", Integer, nullable=False),
+)
+
+work_item_step = organization_table(
+    "work_item_step",
+    Column("session_id", String(40), primary_key=True),
+    Column("item_id", String(40), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("at", Float(53), nullable=False),
+    Column("by", String(80), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("note", Text, nullable=False),
+)
+
+task = organization_table(
+    "task",
+    Column("session_id", String(40), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("parent", String(40), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("role", String(40), nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("depends_on", Text, nullable=False),
+    Column("capabilities", Text, nullable=False),
+    Column("acceptance", Text, nullable=False),
+    Column("complexity", Float(53), nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("item", String(40), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("started_at", Float(53), nullable=False),
+    Column("ended_at", Float(53), nullable=False),
+)
+
+approval = organization_table(
+    "approval",
+    Column("session_id", String(40), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("risk", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("answer", String(20), nullable=False),
+    Column("asked_at", Float(53), nullable=False),
+    Column("deadline", Float(53), nullable=False),
+    Column("answered_by", String(80), nullable=False, default=""),
+)
+
+evidence = organization_table(
+    "evidence",
+    Column("session_id", String(40), primary_key=True),
+    Column("item_id", String(40), primary_key=True),
+    Column("commit", String(64), nullable=False),
+    Column("body", Text, nullable=False),
+)
