@@ -1,0 +1,1 @@
+"""From findings to work items: generated, validated, prioritised, ordered. Pure."""

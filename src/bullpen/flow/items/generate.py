@@ -1,0 +1,107 @@
+"""Work items from findings: one for each rule in each file, worded by the template of its concern."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from itertools import groupby
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from bullpen.domain.finding import Concern, Finding
+from bullpen.domain.ids import ItemId, SessionId, derived_id
+from bullpen.domain.work_item import ItemDraft
+
+MOST_SITES = 40  # a change a person still reads; what is beyond it becomes a further item
+_OWN_TEMPLATES = (Concern.SECURITY, Concern.PERFORMANCE, Concern.ARCHITECTURE, Concern.QA)
+
+
+class Template(BaseModel):
+    """Words for one kind of item."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str
+    why: str
+    acceptance: tuple[str, ...]
+    proof: str
+    effort_minutes: int
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeNote:
+    """What a generator needs to know of the recipe that would do the work."""
+
+    name: str
+    why: str
+
+
+FindRecipe = Callable[[str], RecipeNote | None]
+
+
+def draft_items(
+    session_id: SessionId, findings: Sequence[Finding], find_recipe: FindRecipe
+) -> list[ItemDraft]:
+    """Items for findings, in the findings' order of severity, then path; the same findings give the same ids."""
+    ordered = sorted(findings, key=lambda one: (one.place.path, one.rule, one.place.line, one.fingerprint))
+    groups = (list(group) for _key, group in groupby(ordered, key=lambda one: (one.place.path, one.rule)))
+    drafts = [
+        _draft(session_id, alike[start : start + MOST_SITES], find_recipe)
+        for alike in groups
+        for start in range(0, len(alike), MOST_SITES)
+    ]
+    return sorted(drafts, key=lambda draft: (-draft.severity, draft.path, draft.rule, draft.lines))
+
+
+def _draft(session_id: SessionId, alike: Sequence[Finding], find_recipe: FindRecipe) -> ItemDraft:
+    first = alike[0]
+    kind = first.concern.value if first.concern in _OWN_TEMPLATES else "general"
+    template = _templates()[kind]
+    recipe = next((note for rule in (first.rule, *first.same_as) if (note := find_recipe(rule))), None)
+    words = _words(alike, recipe)
+    fingerprints = tuple(sorted(one.fingerprint for one in alike))
+    return ItemDraft(
+        id=ItemId(derived_id("item", session_id, *fingerprints)),
+        kind=kind,
+        title=template.title.format_map(words),
+        why=template.why.format_map(words).strip(),
+        rule=first.rule,
+        path=first.place.path,
+        lines=tuple(sorted({one.place.line for one in alike})),
+        concern=first.concern,
+        severity=max(one.severity for one in alike),
+        evidence=tuple(f"{one.place}: {one.message} ({', '.join(one.witnesses)})" for one in alike),
+        acceptance=tuple(line.format_map(words) for line in template.acceptance),
+        proof=template.proof.format_map(words),
+        effort_minutes=template.effort_minutes + 2 * (len(alike) - 1),
+        fingerprints=fingerprints,
+        recipe=recipe.name if recipe else "",
+        labels=(*template.labels, first.rule.split(":", 1)[0]),
+    )
+
+
+def _words(alike: Sequence[Finding], recipe: RecipeNote | None) -> Mapping[str, str]:
+    first, count = alike[0], len(alike)
+    message = first.message.rstrip(".")
+    return {
+        "rule": first.rule,
+        "path": first.place.path,
+        "count": str(count),
+        "count_words": "a hole" if count == 1 else f"{count} holes",
+        "short": (message if len(message) <= 72 else message[:69] + "…")
+        + (f" ({count} places)" if count > 1 else ""),
+        "message": message,
+        "why": recipe.why if recipe else f"{message}.",
+    }
+
+
+@cache
+def _templates() -> Mapping[str, Template]:
+    folder = files("bullpen.flow.items").joinpath("templates")
+    return {
+        entry.name.removesuffix(".yaml"): Template.model_validate(yaml.safe_load(entry.read_text("utf-8")))
+        for entry in folder.iterdir()
+        if entry.name.endswith(".yaml")
+    }
