@@ -8,6 +8,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,6 +62,9 @@ class Run:
     result: Callable[[], Awaitable[Json]]
 
 
+_current: "ContextVar[DurableEngine]" = ContextVar("bullpen_durable_engine")
+
+
 class DurableEngine:
     """Launches the engine for one executor and runs workflows on it. One at a time in a process."""
 
@@ -84,7 +88,16 @@ class DurableEngine:
             config["system_database_engine"] = self._engine
         config["system_database_url"] = url
         DBOS(config=config)
-        self._workflows = {name: DBOS.workflow(name=name)(body) for name, body in workflows.items()}
+        self._workflows = {
+            name: DBOS.workflow(name=name)(self._knowing(body)) for name, body in workflows.items()
+        }
+
+    def _knowing(self, body: Workflow) -> Workflow:
+        async def run(argument: str) -> Json:
+            _current.set(self)
+            return await body(argument)
+
+        return run
 
     async def launch(self) -> None:
         """Start; interrupted workflows of this executor go on."""
@@ -112,6 +125,11 @@ class DurableEngine:
         await asyncio.to_thread(DBOS.destroy, workflow_completion_timeout_sec=0)
         if self._engine is not None:
             self._engine.dispose()
+
+
+async def start_child(workflow: str, run_id: str, argument: str) -> Run:
+    """Start a workflow from within one, or join the one with this id."""
+    return await _current.get().start(workflow, run_id, argument)
 
 
 def _run(run_id: str, handle: WorkflowHandleAsync[Json]) -> Run:
