@@ -10,13 +10,15 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from dbos import DBOS, DBOSConfig, SetWorkflowID, WorkflowHandleAsync
 from dbos import error as engine_errors
+from pydantic import TypeAdapter
 
 from bullpen.domain.errors import Conflict
 
+T = TypeVar("T")
 Json = Any  # what JSON can hold
 Workflow = Callable[[str], Coroutine[Any, Any, Json]]
 
@@ -139,17 +141,18 @@ def _run(run_id: str, handle: WorkflowHandleAsync[Json]) -> Run:
     return Run(run_id, result)
 
 
-async def step(name: str, body: Callable[[], Awaitable[Json]], *, retries: int = 0) -> Json:
-    """Run ``body`` once and keep its JSON result; after a restart the kept result is returned instead.
+async def step(name: str, kind: type[T], body: Callable[[], Awaitable[T]], *, retries: int = 0) -> T:
+    """Run ``body`` once and keep its result, a ``kind``; after a restart the kept result is returned instead.
 
     ``retries`` counts further tries after a failure, with exponential backoff from one second.
     """
+    adapter: TypeAdapter[T] = TypeAdapter(kind)
 
     async def once() -> Json:
-        return await body()
+        return adapter.dump_python(await body(), mode="json")
 
     try:
-        return await DBOS.run_step_async(
+        kept = await DBOS.run_step_async(
             {
                 "name": name,
                 "retries_allowed": retries > 0,
@@ -160,3 +163,4 @@ async def step(name: str, body: Callable[[], Awaitable[Json]], *, retries: int =
         )
     except engine_errors.DBOSWorkflowCancelledError as error:
         raise Conflict("The session was stopped.", code="stopped") from error
+    return adapter.validate_python(kept)

@@ -1,0 +1,1 @@
+"""The main job's parts: open, look, plan, develop, prove, judge, land, conclude. One file each."""
