@@ -101,7 +101,9 @@ def test_reformatting_changes_none(module):
     ruff = Path(sysconfig.get_path("scripts"), "ruff")
     argv = [ruff, "format", "--isolated", "--line-length=20", "-"]
     formatted = subprocess.run(argv, input=text, capture_output=True, text=True, check=True).stdout
-    joined = re.sub(r"eval\(\s*([^)]*?)\s*,?\s*\)", r"eval(\1)", formatted)  # so that the test's own matching finds it
+    joined = re.sub(
+        r"eval\(\s*([^)]*?)\s*,?\s*\)", r"eval(\1)", formatted
+    )  # so that the test's own matching finds it
     assert prints(look({"a.py": joined})) == prints(look({"a.py": text}))
 
 
@@ -159,7 +161,9 @@ def test_formatting_leaves_the_normal_form(one, other, path):
     assert normal_form(one, path) == normal_form(other, path)
 
 
-@pytest.mark.parametrize(("one", "other"), [("a = 1", "a = 2"), ("'a b'", "'ab'"), ("f(a)", "g(a)"), ("# a", "# b")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("a = 1", "a = 2"), ("'a b'", "'ab'"), ("f(a)", "g(a)"), ("# a", "# b")]
+)
 def test_different_code_has_a_different_normal_form(one, other):
     assert normal_form(one, "a.py") != normal_form(other, "a.py")
 
@@ -168,4 +172,7 @@ def test_a_statement_edited_and_a_file_renamed_at_once_are_followed():
     before = look({"a.py": "def f(a):\n    x = eval(a)\n", "b.py": "def g(a):\n    y = [eval(a), 1]\n"})
     after = look({"c.py": "def f(a):\n    x = eval(a)\n", "b.py": "def g(a):\n    y = [eval(a), 2]\n"})
     result = compare(before, after)
-    assert [(old.place.path, young.place.path) for old, young in result.kept] == [("a.py", "c.py"), ("b.py", "b.py")]
+    assert [(old.place.path, young.place.path) for old, young in result.kept] == [
+        ("a.py", "c.py"),
+        ("b.py", "b.py"),
+    ]

@@ -11,7 +11,7 @@ from bullpen.analysis.base import Analyser, AnalyserRun, Persona, Reach, SourceT
 from bullpen.analysis.cache import ObservationCache, cache_key
 from bullpen.analysis.fingerprints import identify
 from bullpen.analysis.merge import merge
-from bullpen.domain.errors import BullpenError
+from bullpen.domain.errors import BullpenError, Missing, NotFound
 from bullpen.domain.finding import Finding, Observation
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Sandbox
@@ -62,8 +62,9 @@ async def roast(
     recorded in ``runs`` and the others go on.
     """
     names = {name for persona in personas for name in persona.analysers} or set(ANALYSERS.names())
-    analysers = [ANALYSERS.load(name) for name in sorted(names)]
-    return await _run_all(analysers, _job(tree, sandbox, cache, paths), known, on_progress)
+    analysers, absent = _load(names)
+    found = await _run_all(analysers, _job(tree, sandbox, cache, paths), known, on_progress)
+    return Roast(found.findings, (*found.runs, *absent))
 
 
 async def quick_check(
@@ -86,6 +87,18 @@ async def quick_check(
     ]
     before = [finding for finding in known if finding.place.path in paths]
     return await _run_all(analysers, _job(tree, sandbox, cache, paths), before, None)
+
+
+def _load(names: Collection[str]) -> tuple[list[Analyser], list[AnalyserRun]]:
+    """The analysers, and a failed run for each that is not there."""
+    loaded: list[Analyser] = []
+    absent: list[AnalyserRun] = []
+    for name in sorted(names):
+        try:
+            loaded.append(ANALYSERS.load(name))
+        except (NotFound, Missing) as error:
+            absent.append(AnalyserRun(name, 0, 0, 0, 0.0, error.sentence))
+    return loaded, absent
 
 
 def _job(
