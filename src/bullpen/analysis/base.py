@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from bullpen.domain.errors import Unavailable
 from bullpen.domain.finding import Observation
 from bullpen.domain.test_report import Coverage
 from bullpen.sandbox.base import Sandbox
@@ -26,6 +27,12 @@ class SourceTree:
     def text(self, path: str) -> str:
         """Its content; bytes that are not UTF-8 become surrogates, so writing it back is exact."""
         return (self.root / path).read_bytes().decode("utf-8", "surrogateescape")
+
+
+class AnalyserFailed(Unavailable):
+    """An analyser's tool did not finish; the roast goes on without it and says so."""
+
+    code = "analyser-failed"
 
 
 class Reach(StrEnum):
