@@ -49,8 +49,14 @@ def record(kind: str, **fields: Any) -> None:
     close_file(descriptor)
 
 
+def clean(text: str) -> str:
+    """Bytes that are not text, as Python escapes them: JSON and databases take no lone surrogates."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
+
+
 def shortened(text: str) -> str:
-    """The beginning and, more of it, the end."""
+    """The beginning and, more of it, the end; clean."""
+    text = clean(text)
     if len(text) <= MESSAGE_CHARACTERS:
         return text
     return text[: MESSAGE_CHARACTERS // 3] + "\n[...]\n" + text[-MESSAGE_CHARACTERS * 2 // 3 :]
@@ -93,7 +99,7 @@ class Lines:
         self.tracer.stop()
         measured: list[str] = sorted(self.tracer.get_data().measured_files())
         entries = {path: self.entry(path) for path in measured}
-        files = {os.path.relpath(path, self.root): entry for path, entry in entries.items() if entry}
+        files = {clean(os.path.relpath(path, self.root)): entry for path, entry in entries.items() if entry}
         text = json.dumps({"files": files}, separators=(",", ":"))
         Path(FOLDER, "coverage.json").write_text(text, encoding="utf-8")
 
@@ -102,7 +108,7 @@ class Lines:
         try:
             _, statements, _, missing, _ = self.tracer.analysis2(path)
         except self.coverage.CoverageException as error:
-            record("note", text=f"No coverage of {os.path.relpath(path, self.root)}: {error}")
+            record("note", text=clean(f"No coverage of {os.path.relpath(path, self.root)}: {error}"))
             return None
         executed = sorted(set(statements) - set(missing))
         return {"executed": executed, "missing": missing, "contexts": self.by_context(path)}
@@ -142,6 +148,19 @@ LINES = start_lines()
 
 
 # Options
+
+COVERAGE_OPTIONS = ("--cov", "--cov-report", "--cov-config", "--cov-fail-under", "--cov-context", "--cov-precision")
+COVERAGE_FLAGS = ("--cov-append", "--cov-branch", "--cov-reset", "--no-cov", "--no-cov-on-fail")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_addoption(parser: Any) -> None:
+    """Understand the options of pytest-cov, which is switched off, and do nothing about them."""
+    group = parser.getgroup("bullpen")
+    for number, option in enumerate(COVERAGE_OPTIONS):
+        group.addoption(option, dest=f"bullpen_cov_{number}", action="append", nargs="?", const="")
+    for number, flag in enumerate(COVERAGE_FLAGS):
+        group.addoption(flag, dest=f"bullpen_cov_flag_{number}", action="store_true")
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -197,8 +216,8 @@ def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
     select = frozenset(SETTINGS.get("select", ()))
     if not select:
         return
-    kept = [item for item in items if chosen(item.nodeid, select)]
-    dropped = [item for item in items if not chosen(item.nodeid, select)]
+    kept = [item for item in items if chosen(clean(item.nodeid), select)]
+    dropped = [item for item in items if not chosen(clean(item.nodeid), select)]
     items[:] = kept
     if dropped:
         config.hook.pytest_deselected(items=dropped)
@@ -215,7 +234,7 @@ def chosen(test: str, select: frozenset[str]) -> bool:
 def pytest_collectstart(collector: Any) -> None:
     """Remember the file, in case importing it never ends."""
     if isinstance(collector, pytest.File):
-        record("collecting", id=collector.nodeid)
+        record("collecting", id=clean(collector.nodeid))
 
 
 def pytest_collectreport(report: Any) -> None:
@@ -229,9 +248,10 @@ def pytest_collectreport(report: Any) -> None:
 def pytest_runtest_logstart(nodeid: str) -> None:
     """A test begins."""
     PROGRESS.outcome, PROGRESS.seconds, PROGRESS.message = "passed", 0.0, ""
-    record("start", id=nodeid)
+    test = clean(nodeid)
+    record("start", id=test)
     if LINES:
-        LINES.enter(nodeid)
+        LINES.enter(test)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
@@ -245,7 +265,7 @@ def pytest_runtest_logreport(report: Any) -> None:
     if report.when == "teardown":
         record(
             "result",
-            id=report.nodeid,
+            id=clean(report.nodeid),
             outcome=PROGRESS.outcome,
             seconds=round(PROGRESS.seconds, 6),
             message=PROGRESS.message,

@@ -54,7 +54,7 @@ WITHOUT_PROJECT_OPTIONS: Final = (
 )
 
 USAGE_ERROR = 4
-NO_TESTS = 5
+ENDS: Final = {0: SuiteEnd.FINISHED, 1: SuiteEnd.FINISHED, 5: SuiteEnd.NO_TESTS}  # by pytest's exit status
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +157,8 @@ def _report(request: TestRequest, command: Command, outcome: Outcome, folder: Pa
 
 def _end(records: Records, outcome: Outcome) -> SuiteEnd:
     if records.status is not None:
-        return {0: SuiteEnd.FINISHED, 1: SuiteEnd.FINISHED, NO_TESTS: SuiteEnd.NO_TESTS}.get(
-            records.status, SuiteEnd.KILLED
-        )
+        otherwise = SuiteEnd.KILLED if records.results else SuiteEnd.NOT_STARTED
+        return ENDS.get(records.status, otherwise)
     if outcome.end is End.TIMEOUT:
         return SuiteEnd.TIMEOUT
     began = records.results or records.running or records.collecting
