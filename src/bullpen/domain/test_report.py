@@ -53,9 +53,16 @@ class FileCoverage:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Line coverage by path relative to the repository."""
+    """Line coverage by path relative to the repository.
+
+    ``by_test``, when asked for: path, then test id, then the lines that test ran. Id ``""`` holds lines that count for
+    every test: those run at import, and those of fixtures that several tests share.
+    """
 
     files: Mapping[str, FileCoverage]
+    by_test: Mapping[str, Mapping[str, frozenset[int]]] = field(
+        default_factory=dict[str, Mapping[str, frozenset[int]]]
+    )
 
     @property
     def share(self) -> float:

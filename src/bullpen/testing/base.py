@@ -27,13 +27,18 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class TestRequest:
-    """Run these tests of this tree. ``select`` empty means all; ``workspace`` may be written (it is a throw-away)."""
+    """Run these tests of this tree. ``select`` empty means all; ``workspace`` may be written (it is a throw-away).
+
+    ``select`` holds ids as the runner reports them, or files. ``contexts`` also asks which test ran which line
+    (only with ``coverage``; slower).
+    """
 
     __test__ = False
     workspace: Path
     environment: Environment
     select: Sequence[str] = ()
     coverage: bool = False
+    contexts: bool = False
     limits: Limits = field(default_factory=Limits)
 
 
