@@ -140,15 +140,18 @@ def has_star(call: cst.Call) -> bool:
 
 
 def without_argument(file: PythonFile, call: cst.Call, arg: cst.Arg) -> Edit:
-    """Take an argument out of a call, with the comma that separates it from its neighbour."""
+    """Take an argument out of a call, with the comma and the white space that separate it from its neighbour.
+
+    Comments between the arguments would go too: decline such calls first.
+    """
     place = call.args.index(arg)
     start, end = file.span(arg)
+    comma = file.span(arg.comma) if isinstance(arg.comma, cst.Comma) else None
     if place + 1 < len(call.args):
         return Edit(start, file.span(call.args[place + 1])[0], "")
     if place > 0:
-        return Edit(file.span(call.args[place - 1])[1], end, "")
-    comma = arg.comma
-    return Edit(start, file.span(comma)[1] if isinstance(comma, cst.Comma) else end, "")
+        return Edit(file.span(call.args[place - 1])[1], comma[0] if comma else end, "")
+    return Edit(start, comma[1] if comma else end, "")
 
 
 def with_argument(file: PythonFile, call: cst.Call, text: str) -> Edit:
