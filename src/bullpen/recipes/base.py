@@ -1,12 +1,15 @@
-"""What a recipe is given and what it must offer."""
+"""What a recipe is given, what it must offer, and the catalogue of those there are."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
 from bullpen.domain.change import Applicability, FileChange, Site
+from bullpen.domain.errors import NotFound
 from bullpen.domain.test_report import Coverage
+from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Sandbox
 
 
@@ -75,3 +78,44 @@ class Codemod:
         after = self.rewrite(before.decode("utf-8", "surrogateescape"), job.sites)
         changed = after.encode("utf-8", "surrogateescape")
         return [] if changed == before else [FileChange(job.path, before, changed)]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Every recipe there is, safe ones before unsafe ones, then by name."""
+
+    recipes: tuple[Recipe, ...]
+
+    def named(self, name: str) -> Recipe:
+        """The recipe called ``name``.
+
+        Raises:
+            NotFound: there is none; the message says how to list them.
+        """
+        for recipe in self.recipes:
+            if recipe.name == name:
+                return recipe
+        raise NotFound(f"There is no recipe called {name!r}; there are: {', '.join(self.names())}.")
+
+    def names(self) -> tuple[str, ...]:
+        """The names of all recipes."""
+        return tuple(recipe.name for recipe in self.recipes)
+
+    def mending(self, rule: str) -> tuple[Recipe, ...]:
+        """The recipes that mend a rule such as ``ruff:S506``; ``fixes`` may end in ``*``, the precise ones come first."""
+        found = [recipe for recipe in self.recipes if any(fnmatchcase(rule, one) for one in recipe.fixes)]
+        return tuple(sorted(found, key=lambda recipe: (_trust(recipe), rule not in recipe.fixes)))
+
+
+def catalogue() -> Catalogue:
+    """The recipes of every family: each module of this package, and of the entry-point group of its name."""
+    families = FAMILIES.load_all().values()
+    recipes = [recipe for family in families for recipe in family]
+    return Catalogue(tuple(sorted(recipes, key=lambda recipe: (_trust(recipe), recipe.name))))
+
+
+def _trust(recipe: Recipe) -> int:
+    return list(Applicability).index(recipe.applicability)
+
+
+FAMILIES = ExtensionPoint[tuple[Recipe, ...]]("bullpen.recipes", "RECIPES")

@@ -1,0 +1,228 @@
+"""A Python file as recipes read it: LibCST's tree with positions, parents and qualified names."""
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import cast
+
+import libcst as cst
+from libcst import matchers as m
+from libcst.metadata import (
+    ByteSpanPositionProvider,
+    CodeRange,
+    ImportAssignment,
+    MetadataWrapper,
+    ParentNodeProvider,
+    PositionProvider,
+    QualifiedName,
+    QualifiedNameProvider,
+    QualifiedNameSource,
+    Scope,
+    ScopeProvider,
+)
+
+BOM = b"\xef\xbb\xbf"
+UNDECODABLE = re.compile("[\udc80-\udcff]")
+PROVIDERS = (
+    ByteSpanPositionProvider,
+    ParentNodeProvider,
+    PositionProvider,
+    QualifiedNameProvider,
+    ScopeProvider,
+)
+STATEMENTS = (cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.BaseCompoundStatement)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """``import module``, or ``from module import name``."""
+
+    module: str
+    name: str = ""
+
+    @property
+    def target(self) -> str:
+        """The qualified name it makes reachable."""
+        return f"{self.module}.{self.name}" if self.name else self.module
+
+    @property
+    def code(self) -> str:
+        """The statement."""
+        return f"from {self.module} import {self.name}" if self.name else f"import {self.module}"
+
+
+@dataclass(frozen=True, slots=True)
+class PythonFile:
+    """A parsed file. Offsets are byte offsets into ``data``; lines and columns start at 1."""
+
+    data: bytes
+    module: cst.Module
+    skipped: int  # length of the byte order mark
+    metadata: Mapping[object, Mapping[cst.CSTNode, object]]
+
+    @property
+    def newline(self) -> str:
+        """The line end that the file uses."""
+        return self.module.default_newline
+
+    @property
+    def unit(self) -> str:
+        """One level of indentation as the file has it."""
+        return self.module.default_indent
+
+    def range(self, node: cst.CSTNode) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Line and column of a node's first character, and of the place after its last."""
+        place = cast("CodeRange", self.metadata[PositionProvider][node])
+        return (place.start.line, place.start.column + 1), (place.end.line, place.end.column + 1)
+
+    def lines(self, node: cst.CSTNode) -> tuple[int, int]:
+        """First and last line of a node."""
+        (first, _), (last, _) = self.range(node)
+        return first, last
+
+    def span(self, node: cst.CSTNode) -> tuple[int, int]:
+        """Byte offsets of a node, without the parentheses, white space and comments around it."""
+        place = self.metadata[ByteSpanPositionProvider][node]
+        start, length = cast("int", place.start), cast("int", place.length)  # type: ignore[attr-defined]
+        return start + self.skipped, start + length + self.skipped
+
+    def code(self, node: cst.CSTNode) -> str:
+        """The node's own text as it stands in the file, without parentheses around it."""
+        return self.text(*self.span(node))
+
+    def text(self, start: int, end: int) -> str:
+        """The text between two byte offsets."""
+        return self.data[start:end].decode("utf-8", "surrogateescape")
+
+    def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
+        """The node around this one; None for the module."""
+        return cast("cst.CSTNode | None", self.metadata[ParentNodeProvider].get(node))
+
+    def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+        """The nodes around this one, innermost first."""
+        above = self.parent(node)
+        while above is not None:
+            yield above
+            above = self.parent(above)
+
+    def statement(self, node: cst.CSTNode) -> cst.CSTNode:
+        """The innermost statement a node is in: a line of simple statements, or a compound statement."""
+        around = (node, *self.ancestors(node))
+        return next((one for one in around if isinstance(one, STATEMENTS)), self.module)
+
+    def function(self, node: cst.CSTNode) -> cst.FunctionDef | None:
+        """The innermost function a node is in; None at module or class level."""
+        return next((one for one in self.ancestors(node) if isinstance(one, cst.FunctionDef)), None)
+
+    def name(self, node: cst.CSTNode) -> str:
+        """The qualified name of a name or attribute, or of what a call calls: ``yaml.load``, ``builtins.len``.
+
+        Empty unless it can only be that one thing, imported or built in: a local name of the same spelling or a
+        conditional import makes it uncertain.
+        """
+        target = node.func if isinstance(node, cst.Call) else node
+        if not isinstance(target, cst.Name | cst.Attribute):
+            return ""
+        found = self.metadata[QualifiedNameProvider].get(target, ())
+        known = list(cast("set[QualifiedName]", found() if callable(found) else found))
+        certain = (QualifiedNameSource.IMPORT, QualifiedNameSource.BUILTIN)
+        return known[0].name if len(known) == 1 and known[0].source in certain else ""
+
+    def scopes(self) -> set[Scope]:
+        """Every scope of the file."""
+        found = cast("set[Scope | None]", set(self.metadata[ScopeProvider].values()))
+        return {scope for scope in found if scope is not None}
+
+    def bound(self, name: str) -> bool:
+        """Whether a name is given a value anywhere in the file, in whatever scope (built-ins do not count)."""
+        return any(name in scope.assignments for scope in self.scopes())
+
+    def indent(self, node: cst.CSTNode) -> str:
+        """The white space before the line on which a node starts."""
+        start = self.line_start(self.span(node)[0])
+        white = re.compile(rb"[ \t\f]*").match(self.data, start)
+        return self.text(start, white.end()) if white else ""
+
+    def line_start(self, offset: int) -> int:
+        """Offset of the first byte of the line an offset is in."""
+        before = max(self.data.rfind(b"\n", 0, offset), self.data.rfind(b"\r", 0, offset))
+        return max(before + 1, self.skipped)
+
+    def has_comment(self, node: cst.CSTNode) -> bool:
+        """Whether a comment stands inside a node."""
+        return bool(m.findall(node, m.Comment()))
+
+    def local_name(self, wanted: Import) -> str | None:
+        """How the file would write what ``wanted`` imports; None if that name means something else anywhere."""
+        known = [alias for alias in top_level_imports(self.module) if alias.target == wanted.target]
+        spelled = known[0].spelled if known else (wanted.name or wanted.module.partition(".")[0])
+        if any(not self._only_imports(scope, spelled, wanted) for scope in self.scopes()):
+            return None
+        return spelled if wanted.name or known else wanted.module
+
+    def _only_imports(self, scope: Scope, spelled: str, wanted: Import) -> bool:
+        return all(
+            isinstance(one, ImportAssignment)
+            and {found.name for found in one.get_qualified_names_for(spelled)} == {wanted.target}
+            for one in scope.assignments[spelled]
+        )
+
+    def imports(self, wanted: Import) -> bool:
+        """Whether the file imports it unconditionally at its top level."""
+        return any(alias.target == wanted.target for alias in top_level_imports(self.module))
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedName:
+    """One name that an import statement binds: what it stands for, and how the file spells it."""
+
+    target: str
+    spelled: str
+
+
+def top_level_imports(module: cst.Module) -> Iterator[ImportedName]:
+    """The names that unconditional imports of a module bind."""
+    for line in module.body:
+        for small in line.body if isinstance(line, cst.SimpleStatementLine) else ():
+            yield from _imported(small)
+
+
+def _imported(small: cst.CSTNode) -> Iterator[ImportedName]:
+    if isinstance(small, cst.Import):
+        for alias in small.names:
+            name = dotted(alias.name)
+            yield ImportedName(name, alias.evaluated_alias or name)
+    if isinstance(small, cst.ImportFrom) and small.module and not small.relative:
+        for alias in () if isinstance(small.names, cst.ImportStar) else small.names:
+            name = dotted(alias.name)
+            yield ImportedName(f"{dotted(small.module)}.{name}", alias.evaluated_alias or name)
+
+
+def dotted(node: cst.CSTNode) -> str:
+    """``a.b.c`` for a chain of names; empty for anything else."""
+    if isinstance(node, cst.Name):
+        return node.value
+    if isinstance(node, cst.Attribute):
+        above = dotted(node.value)
+        return above and f"{above}.{node.attr.value}"
+    return ""
+
+
+def read_python(text: str) -> PythonFile | None:
+    """Parse a file; None if it is not valid Python for this interpreter, or nested too deep to be worth the risk.
+
+    The interpreter's own parser goes first: it bounds nesting, which LibCST's native parser does not.
+    """
+    data = text.encode("utf-8", "surrogateescape")
+    skipped = len(BOM) if data.startswith(BOM) else 0
+    readable = UNDECODABLE.sub("?", text[1:] if skipped else text)
+    try:
+        ast.parse(readable)
+        wrapper = MetadataWrapper(cst.parse_module(readable), unsafe_skip_copy=True)
+        metadata = wrapper.resolve_many(PROVIDERS)
+    except (SyntaxError, ValueError, MemoryError, RecursionError, KeyError, cst.ParserSyntaxError):
+        return None  # KeyError: LibCST leaves out positions where it ran out of stack
+    return PythonFile(
+        data, wrapper.module, skipped, cast("Mapping[object, Mapping[cst.CSTNode, object]]", metadata)
+    )
