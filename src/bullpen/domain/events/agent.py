@@ -71,10 +71,60 @@ class ToolRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class AgentStopped(Event):
-    """The loop ended. ``outcome`` is finished, stuck, looping, limit, cancelled or failed; ``seen`` says what was seen."""
+    """The loop ended. ``outcome`` is finished, stuck, looping, idle, limit, cancelled or failed; ``seen``
+    says what was seen.
+    """
 
     task_id: TaskId
     attempt: int
     steps: int
     outcome: str
     seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubtaskRequested(Event):
+    """An agent asks for a further task; the direction decides. The first three fields make it idempotent."""
+
+    task_id: TaskId
+    step: int
+    call_id: str
+    title: str
+    role: str
+    why: str
+    capabilities: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTaken(Event):
+    """An agent wrote something down for people to read."""
+
+    task_id: TaskId
+    step: int
+    call_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class LineCommented(Event):
+    """A reviewer's comment on one line of a change. Lines start at 1."""
+
+    task_id: TaskId
+    step: int
+    call_id: str
+    path: str
+    line: int
+    text: str
+    blocking: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewGiven(Event):
+    """A reviewer's or judge's word on a change; ``ruling`` is accept, revise or reject."""
+
+    task_id: TaskId
+    step: int
+    call_id: str
+    role: str
+    ruling: str
+    must_change: tuple[str, ...] = ()
