@@ -7,20 +7,20 @@ branches are kept under ``refs/remotes/source/``, its tags under ``refs/tags/``;
 import asyncio
 import hashlib
 import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from bullpen.domain.errors import UnusableRepository
+from bullpen.vcs.folders import delete_folder, file_lock
 from bullpen.vcs.git import GitDir, distrust, git, git_version
-from bullpen.vcs.locks import file_lock
 from bullpen.vcs.source import Source
 
 SOURCE_HEAD = "refs/bullpen/source-head"
 FETCH_SECONDS = 1800.0
 _FETCH = (
-    "fetch --quiet --force --prune --tags --no-write-fetch-head --update-shallow --upload-pack=git-upload-pack"
-).split()
+    *("fetch", "--quiet", "--force", "--prune", "--tags", "--no-write-fetch-head", "--update-shallow"),
+    "--upload-pack=git-upload-pack",
+)
 
 _CONFIG = """\
 [core]
@@ -97,14 +97,13 @@ async def _object_format(source: Source) -> str:
 async def _create(path: Path, object_format: str) -> None:
     """Build it aside and rename it, so a mirror that exists is whole."""
     draft = path.with_name(f"{path.name}.new-{secrets.token_hex(6)}")
+    init = ("init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(draft))
     try:
-        await git(
-            draft, "init", "--quiet", "--bare", "--template=", f"--object-format={object_format}", str(draft)
-        )
+        await git(draft, *init)
         await asyncio.to_thread(_furnish, draft, object_format)
         draft.rename(path)
     finally:
-        await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
+        await delete_folder(draft)
 
 
 def _furnish(draft: Path, object_format: str) -> None:

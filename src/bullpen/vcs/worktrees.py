@@ -6,7 +6,7 @@ and its git directory, with a private index that makes snapshots cheap, lies in 
 """
 
 import asyncio
-import contextlib
+import logging
 import os
 import re
 import secrets
@@ -15,12 +15,13 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from bullpen.domain.errors import BullpenError, InvalidInput
+from bullpen.domain.errors import BullpenError, InvalidInput, UnusableRepository
+from bullpen.vcs.folders import delete_folder, file_lock
 from bullpen.vcs.git import GitDir, git
-from bullpen.vcs.locks import file_lock
 from bullpen.vcs.trees import checked
 
 CHECKOUT_SECONDS = 600.0
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +45,20 @@ class Worktree:
 
 
 async def take_worktree(mirror: Path, folder: Path, owner: str, commit: str) -> Worktree:
-    """A worktree of ``commit`` in ``folder`` for ``owner``.
+    """A worktree of ``commit`` under ``folder`` for ``owner``.
 
     An owner that already has one gets it back as it stands, so a task that starts again finds its work. Otherwise a
     released worktree is reset, or a new one made. Safe for many processes at once.
     """
-    name = _owner_name(owner)
     checked(commit)
-    folder.mkdir(parents=True, exist_ok=True)
-    async with file_lock(folder / "worktrees.lock"):
-        slot, is_theirs = await asyncio.to_thread(_choose_slot, folder, name)
-        worktree = Worktree(slot, mirror, mirror / "worktrees" / slot.name, owner)
-        if is_theirs and await _is_whole(worktree):
-            return worktree
-        _mark(slot).write_text(name)
-        if not worktree.git_dir.is_dir():
-            await _create(worktree, commit)
-            return worktree
-    await reset_worktree(worktree, commit)
+    home = _home(mirror, folder)
+    async with file_lock(home / "worktrees.lock"):
+        slot = await asyncio.to_thread(_claim_slot, home, _owner_name(owner))
+    worktree = Worktree(slot, mirror, mirror / "worktrees" / slot.name, owner)
+    async with file_lock(slot.with_name(f"{slot.name}.lock")):
+        if not _is_ready(worktree):
+            await _prepare(worktree, commit)
+            _mark(slot).write_text(f"{owner}\nready\n")
     return worktree
 
 
@@ -72,18 +69,19 @@ async def release_worktree(worktree: Worktree) -> None:
 
 async def remove_worktree(worktree: Worktree) -> None:
     """Delete the folder and the mirror's part of it."""
-    await asyncio.to_thread(shutil.rmtree, worktree.path, ignore_errors=True)
-    await asyncio.to_thread(shutil.rmtree, worktree.git_dir, ignore_errors=True)
+    await delete_folder(worktree.path)
+    await delete_folder(worktree.git_dir)
     _mark(worktree.path).unlink(missing_ok=True)
+    worktree.path.with_name(f"{worktree.path.name}.lock").unlink(missing_ok=True)
 
 
 async def prune_worktrees(mirror: Path, folder: Path, owners: Collection[str]) -> int:
-    """Remove every worktree in ``folder`` whose owner is not among ``owners``; how many went."""
-    kept = {_owner_name(owner) for owner in owners}
+    """Remove every worktree of the mirror whose owner is not among ``owners``; how many went."""
+    home = _home(mirror, folder)
     removed = 0
-    async with file_lock(folder / "worktrees.lock"):
-        for slot in _slots(folder):
-            if _owner_of(slot) not in kept:
+    async with file_lock(home / "worktrees.lock"):
+        for slot in _slots(home):
+            if _owner_of(slot) not in owners:
                 await remove_worktree(Worktree(slot, mirror, mirror / "worktrees" / slot.name, ""))
                 removed += 1
     return removed
@@ -91,9 +89,8 @@ async def prune_worktrees(mirror: Path, folder: Path, owners: Collection[str]) -
 
 async def reset_worktree(worktree: Worktree, commit: str) -> None:
     """Make it hold exactly the files of ``commit``: every change and every other file goes, ignored ones too."""
-    await asyncio.to_thread(_mend, worktree)
-    await git(worktree.place, "update-ref", "--no-deref", "HEAD", f"{checked(commit)}")
-    await git(worktree.place, "reset", "--hard", "--quiet", seconds=CHECKOUT_SECONDS)
+    await _mend(worktree)
+    await git(worktree.place, "reset", "--hard", "--quiet", checked(commit), seconds=CHECKOUT_SECONDS)
     await git(worktree.place, "clean", "-ffdxq", seconds=CHECKOUT_SECONDS)
     await asyncio.to_thread(_renew_snapshot_index, worktree)
 
@@ -101,55 +98,81 @@ async def reset_worktree(worktree: Worktree, commit: str) -> None:
 async def snapshot_tree(worktree: Worktree) -> str:
     """Git's hash of the worktree's content now, new files included, ignored ones not. The objects are stored.
 
-    Only files whose times or sizes changed since the last snapshot are read again.
+    Only files whose times or sizes changed since the last snapshot are read again. Repositories made inside the
+    worktree are left out: a tree cannot hold their files.
+
+    Raises:
+        UnusableRepository: a tracked file was replaced by something a tree cannot hold, such as a pipe.
     """
-    await git(worktree.snapshots, "add", "--all", "--", ".", seconds=CHECKOUT_SECONDS)
+    await asyncio.to_thread(_unlock, worktree.git_dir)
+    foreign = (f":(exclude,literal){path}" for path in await _nested_repositories(worktree))
+    specs = "\0".join((":/", *foreign))
+    try:
+        await git(
+            worktree.snapshots,
+            *("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul"),
+            stdin=os.fsencode(specs),
+            env={"GIT_LITERAL_PATHSPECS": "0"},
+            seconds=CHECKOUT_SECONDS,
+        )
+    except BullpenError as error:
+        raise UnusableRepository(
+            f"The worktree cannot be recorded: {error.sentence}",
+            remedy="Remove what is not a file or a folder.",
+        ) from error
     return (await git(worktree.snapshots, "write-tree")).text
 
 
 async def restore_tree(worktree: Worktree, tree: str) -> None:
     """Make the worktree hold ``tree``. Files that are ignored stay; all others that are not in it go."""
-    await asyncio.to_thread(_unlock, worktree.git_dir)
+    await _mend(worktree)
     await git(worktree.snapshots, "read-tree", "--reset", "-u", checked(tree), seconds=CHECKOUT_SECONDS)
-    await git(worktree.snapshots, "checkout-index", "--all", "--force", "--quiet", seconds=CHECKOUT_SECONDS)
     await git(worktree.snapshots, "clean", "-ffdq", seconds=CHECKOUT_SECONDS)
 
 
-async def _create(worktree: Worktree, commit: str) -> None:
-    await asyncio.to_thread(shutil.rmtree, worktree.path, ignore_errors=True)
-    try:
-        await git(
-            worktree.mirror,
-            *("worktree", "add", "--quiet", "--force", "--detach", "--", str(worktree.path), commit),
-            seconds=CHECKOUT_SECONDS,
-        )
-    except BullpenError:
-        await remove_worktree(worktree)
-        raise
+async def _nested_repositories(worktree: Worktree) -> list[str]:
+    untracked = await git(worktree.snapshots, "ls-files", "--others", "--exclude-standard", "-z")
+    return [path.rstrip("/") for path in untracked.fields() if path.endswith("/")]
+
+
+async def _prepare(worktree: Worktree, commit: str) -> None:
+    """Reset it; if it is new, or was left in a state git cannot mend, make it anew."""
+    if worktree.path.is_dir() and (worktree.git_dir / "index").is_file():
+        try:
+            await reset_worktree(worktree, commit)
+        except BullpenError as error:
+            _LOG.warning("%s could not be reset and is made anew: %s", worktree.path.name, error)
+        else:
+            return
+    await delete_folder(worktree.path)
+    await delete_folder(worktree.git_dir)
+    add = ("worktree", "add", "--quiet", "--detach", "--", str(worktree.path), commit)
+    await git(worktree.mirror, *add, seconds=CHECKOUT_SECONDS)
     await asyncio.to_thread(_renew_snapshot_index, worktree)
 
 
-async def _is_whole(worktree: Worktree) -> bool:
-    """Whether it was made to the end; a crash may have left half of one."""
-    return (
-        worktree.path.is_dir() and worktree.snapshots.index is not None and worktree.snapshots.index.is_file()
-    )
+def _home(mirror: Path, folder: Path) -> Path:
+    """Where the worktrees of one mirror are."""
+    return folder.absolute() / mirror.stem
 
 
-def _choose_slot(folder: Path, name: str) -> tuple[Path, bool]:
-    """The owner's own slot, else a free one, else the name of a new one."""
-    slots = _slots(folder)
-    for slot in slots:
-        if _owner_of(slot) == name:
-            return slot, True
-    for slot in slots:
-        if not _owner_of(slot):
-            return slot, False
-    return folder.absolute() / f"wt-{secrets.token_hex(5)}", False
+def _claim_slot(home: Path, owner: str) -> Path:
+    """The owner's own slot, else a free one, else the name of a new one; it is marked as theirs."""
+    owners = {slot: _owner_of(slot) for slot in _slots(home)}
+    for slot, name in owners.items():
+        if name == owner:
+            return slot
+    free = (slot for slot, name in owners.items() if not name)
+    slot = next(free, home / f"wt-{secrets.token_hex(5)}")
+    _mark(slot).write_text(f"{owner}\n")
+    return slot
 
 
-def _slots(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.absolute().glob("wt-*") if path.is_dir() and not path.is_symlink())
+def _slots(home: Path) -> list[Path]:
+    """Every worktree that is there, is being made, or was."""
+    folders = (path for path in home.glob("wt-*") if path.is_dir() and not path.is_symlink())
+    marks = (path.with_suffix("") for path in home.glob("wt-*.owner"))
+    return sorted({*folders, *marks})
 
 
 def _mark(slot: Path) -> Path:
@@ -158,39 +181,47 @@ def _mark(slot: Path) -> Path:
 
 def _owner_of(slot: Path) -> str:
     try:
-        return _mark(slot).read_text()
+        return _mark(slot).read_text().partition("\n")[0]
     except FileNotFoundError:
         return ""
 
 
+def _is_ready(worktree: Worktree) -> bool:
+    """Whether its owner was given it before, and it is still there."""
+    is_there = worktree.path.is_dir() and (worktree.git_dir / "snapshot-index").is_file()
+    return is_there and _mark(worktree.path).read_text().endswith("\nready\n")
+
+
 def _owner_name(owner: str) -> str:
-    if not owner or not re.fullmatch(r"[\w.:/@+-]+", owner):
-        raise InvalidInput(f"{owner!r} cannot own a worktree: give it a name.")
+    if not re.fullmatch(r"[\w.:/@+-]+", owner):
+        raise InvalidInput(f"{owner!r} cannot own a worktree.", remedy="Use letters, digits and .:/@+- only.")
     return owner
 
 
-def _mend(worktree: Worktree) -> None:
+async def _mend(worktree: Worktree) -> None:
     """Undo what a sandboxed process may have done to the link, and what a killed git may have left."""
-    _unlock(worktree.git_dir)
-    worktree.path.mkdir(exist_ok=True)
     dot_git = worktree.path / ".git"
     if dot_git.is_dir() and not dot_git.is_symlink():
-        shutil.rmtree(dot_git)
-    else:
-        dot_git.unlink(missing_ok=True)
+        await delete_folder(dot_git)
+    await asyncio.to_thread(_relink, worktree, dot_git)
+
+
+def _relink(worktree: Worktree, dot_git: Path) -> None:
+    _unlock(worktree.git_dir)
+    dot_git.unlink(missing_ok=True)
     descriptor = os.open(dot_git, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
     with os.fdopen(descriptor, "wb") as stream:
         stream.write(b"gitdir: " + os.fsencode(worktree.git_dir) + b"\n")
 
 
 def _unlock(git_dir: Path) -> None:
-    """Its one owner is here, so a lock that is there belongs to nobody."""
+    """Its one owner is here, so a lock that is there was left by a git that was killed."""
     for name in ("index.lock", "snapshot-index.lock", "HEAD.lock"):
         (git_dir / name).unlink(missing_ok=True)
 
 
 def _renew_snapshot_index(worktree: Worktree) -> None:
+    """Times are kept: git distrusts entries as young as their index."""
     draft = worktree.git_dir / f"snapshot-index.{secrets.token_hex(4)}"
-    with contextlib.suppress(FileNotFoundError):  # a commit without files has no index
-        shutil.copyfile(worktree.git_dir / "index", draft)
-        draft.replace(worktree.git_dir / "snapshot-index")
+    shutil.copy2(worktree.git_dir / "index", draft)
+    draft.replace(worktree.git_dir / "snapshot-index")
