@@ -57,9 +57,7 @@ class Hit:
     symbol: str
 
 
-def scan_text(
-    path: str, text: str, language: str, is_test: bool, rules: Sequence[ScanRule]
-) -> Iterator[Hit]:
+def scan_text(path: str, text: str, language: str, is_test: bool, rules: Sequence[ScanRule]) -> Iterator[Hit]:
     """Every hit in one file that its author has not marked as meant."""
     chosen = [rule for rule in rules if rule.applies(text, language, is_test)]
     lines = text.split("\n")

@@ -37,7 +37,9 @@ class Looked:
     end: SuiteEnd
 
 
-async def look(means: Means, session_id: SessionId, opened: Opened, commit: str, moment: str, tests: ProjectTests) -> Looked:
+async def look(
+    means: Means, session_id: SessionId, opened: Opened, commit: str, moment: str, tests: ProjectTests
+) -> Looked:
     """Run the tests and the roast of ``commit`` side by side; store both under ``moment`` (before or after)."""
     started = time.monotonic()
     folder = means.folder(session_id)
@@ -87,7 +89,9 @@ def _write_whole(path: Path, content: bytes) -> None:
     draft.replace(path)
 
 
-async def _roast(means: Means, opened: Opened, worktree: Worktree, commit: str, report: TestReport | None) -> Roast:
+async def _roast(
+    means: Means, opened: Opened, worktree: Worktree, commit: str, report: TestReport | None
+) -> Roast:
     coverage = report.coverage if report else None
     tree: SourceTree = await source_tree(
         Path(opened.mirror), commit, worktree.path, means.settings.file_bytes, coverage
@@ -116,5 +120,3 @@ def _words(persona: Persona, findings: Sequence[Finding]) -> PersonaSpoke | None
         return None
     worst = max(mine, key=lambda found: (found.severity, found.fingerprint))
     return PersonaSpoke(persona.name, len(mine), worst.severity.name.lower(), speak(persona, worst))
-
-

@@ -14,7 +14,16 @@ from bullpen.vcs.mirror import fetch_mirror
 from bullpen.vcs.source import Source, SourceKind, open_source
 from bullpen.vcs.trees import TreeEntry, lfs_pointers, list_tree, outside_links
 
-_FOREIGN = ("node_modules/", "vendor/", "third_party/", "site-packages/", ".venv/", "venv/", "dist/", "_vendor/")
+_FOREIGN = (
+    "node_modules/",
+    "vendor/",
+    "third_party/",
+    "site-packages/",
+    ".venv/",
+    "venv/",
+    "dist/",
+    "_vendor/",
+)
 _REGULAR = ("100644", "100755")
 
 
@@ -42,7 +51,9 @@ async def open_repository(means: Means, session_id: SessionId, options: ImproveO
     mirror = await fetch_mirror(source, means.mirrors)
     tree = await list_tree(mirror.path, mirror.base)
     if not tree:
-        raise UnusableRepository(f"The commit {mirror.base[:12]} has no files.", remedy="Commit something first.")
+        raise UnusableRepository(
+            f"The commit {mirror.base[:12]} has no files.", remedy="Commit something first."
+        )
     notes = (*_source_notes(source), *await _tree_notes(mirror.path, mirror.base, tree))
     opened = Opened(
         mirror=str(mirror.path),
@@ -55,7 +66,9 @@ async def open_repository(means: Means, session_id: SessionId, options: ImproveO
         notes=notes,
     )
     async with means.database.transaction(means.actor) as uow:
-        uow.record(session_id, RepositoryOpened(source.location, mirror.base, mirror.branch, len(tree), notes))
+        uow.record(
+            session_id, RepositoryOpened(source.location, mirror.base, mirror.branch, len(tree), notes)
+        )
     return opened
 
 
@@ -65,7 +78,11 @@ async def source_tree(
     """What analysers may look at of a tree that is checked out at ``root``: regular files of a size people write."""
     pointers = frozenset(await lfs_pointers(mirror, treeish))
     entries = await list_tree(mirror, treeish, sizes=True)
-    files = {entry.path: entry.blob for entry in entries if _is_looked_at(entry, largest) and entry.path not in pointers}
+    files = {
+        entry.path: entry.blob
+        for entry in entries
+        if _is_looked_at(entry, largest) and entry.path not in pointers
+    }
     return SourceTree(root, files, coverage)
 
 
@@ -83,7 +100,9 @@ def _is_text_name(path: str) -> bool:
 def _source_notes(source: Source) -> list[str]:
     notes: list[str] = []
     if source.dirty:
-        notes.append(f"{source.dirty} files have uncommitted changes; they are left alone and not part of the work")
+        notes.append(
+            f"{source.dirty} files have uncommitted changes; they are left alone and not part of the work"
+        )
     if source.kind is SourceKind.BARE:
         notes.append("the repository is bare; the branch will be in it, and there is no checkout to touch")
     if source.shallow:

@@ -64,8 +64,12 @@ class ProjectTests:
     ) -> TestReport:
         runner = _runner_for(worktree.path)
         if runner is None:
-            return TestReport("none", (), SuiteEnd.NO_TESTS, notes=("no tests that Bullpen knows how to run",))
-        request = TestRequest(worktree.path, self.environment, tuple(select), coverage=coverage, limits=self.limits)
+            return TestReport(
+                "none", (), SuiteEnd.NO_TESTS, notes=("no tests that Bullpen knows how to run",)
+            )
+        request = TestRequest(
+            worktree.path, self.environment, tuple(select), coverage=coverage, limits=self.limits
+        )
         return await runner.run(replace(request, contexts=contexts), self.sandbox)
 
 

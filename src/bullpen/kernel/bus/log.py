@@ -43,6 +43,7 @@ class EventLog:
             {
                 "organization_id": actor.organization_id,
                 "session_id": entry.session_id,
+                "subject": getattr(entry.event, "task_id", ""),
                 "type": type(entry.event).__name__,
                 "version": entry.event.version,
                 "at": at,
@@ -94,6 +95,8 @@ async def replay(
         .order_by(log.position)
         .limit(limit)
     )
+    if subject:
+        statement = statement.where(log.subject == subject)
     return [
         Recorded(row.position, SessionId(row.session_id), row.at, row.actor_id, decode(row.type, row.body))
         for row in await uow.fetch(statement)

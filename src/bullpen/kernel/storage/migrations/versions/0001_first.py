@@ -34,6 +34,7 @@ def upgrade() -> None:
         ),
         sa.Column("organization_id", sa.String(length=40), nullable=False),
         sa.Column("session_id", sa.String(length=40), nullable=False),
+        sa.Column("subject", sa.String(length=40), nullable=False),
         sa.Column("type", sa.String(length=80), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("at", sa.Float(precision=53), nullable=False),
@@ -42,6 +43,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("position", name=op.f("pk_event")),
     )
     op.create_index("ix_event_session", "event", ["organization_id", "session_id", "position"], unique=False)
+    op.create_index(
+        "ix_event_subject", "event", ["organization_id", "session_id", "subject", "position"], unique=False
+    )
     op.create_table(
         "evidence",
         sa.Column("organization_id", sa.String(length=40), nullable=False),
@@ -174,6 +178,7 @@ def downgrade() -> None:
     op.drop_table("scratchpad_file")
     op.drop_table("finding")
     op.drop_table("evidence")
+    op.drop_index("ix_event_subject", table_name="event")
     op.drop_index("ix_event_session", table_name="event")
     op.drop_table("event")
     op.drop_table("approval")

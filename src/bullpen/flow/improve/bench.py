@@ -1,0 +1,88 @@
+"""What the tools of an agent call while it works on one item: tests, analysers, worktree, gates."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bullpen.analysis.cache import ObservationCache
+from bullpen.analysis.roast import quick_check
+from bullpen.domain.errors import NotFound
+from bullpen.domain.finding import Finding
+from bullpen.domain.test_report import TestReport
+from bullpen.domain.verdict import GateResult
+from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.open import source_tree
+from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.flow.improve.prove import candidate_commit
+from bullpen.testing.base import TestRequest
+from bullpen.vcs.trees import read_file
+from bullpen.vcs.worktrees import Worktree, restore_tree, snapshot_tree
+
+
+@dataclass(frozen=True, slots=True)
+class ItemWorktree:
+    """See ``tools.base.Worktree``: the checkout one agent edits."""
+
+    worktree: Worktree
+    tip: str
+
+    async def snapshot(self) -> str:
+        """See ``Worktree.snapshot``."""
+        return await snapshot_tree(self.worktree)
+
+    async def restore(self, tree: str) -> None:
+        """See ``Worktree.restore``."""
+        await restore_tree(self.worktree, tree or f"{self.tip}^{{tree}}")
+
+    async def original(self, path: str) -> bytes | None:
+        """See ``Worktree.original``."""
+        try:
+            return await read_file(self.worktree.mirror, self.tip, path)
+        except NotFound:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTests:
+    """See ``tools.base.TestBench``: runs on a checkout of what the worktree holds, never in the worktree itself."""
+
+    tests: ProjectTests
+    worktree: ItemWorktree
+
+    async def run(self, request: TestRequest) -> TestReport:
+        """See ``TestBench.run``."""
+        tree = await self.worktree.snapshot()
+        commit = await candidate_commit(self.tests.mirror, tree, self.worktree.tip)
+        return await self.tests.run(commit, request.select)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemInspector:
+    """See ``tools.base.Inspector``: looks at the worktree as it is."""
+
+    means: Means
+    worktree: ItemWorktree
+    rules: tuple[str, ...]
+    known: tuple[Finding, ...]
+
+    async def inspect(self, root: Path, paths: Sequence[str]) -> Sequence[Finding]:
+        """See ``Inspector.inspect``."""
+        tree = await self.worktree.snapshot()
+        files = await source_tree(self.worktree.worktree.mirror, tree, root, self.means.settings.file_bytes)
+        there = [path for path in (paths or list(files.files)) if path in files.files]
+        cache = ObservationCache(self.means.cache)
+        found = await quick_check(
+            files, there, self.means.sandbox, rules=self.rules, known=self.known, cache=cache
+        )
+        return found.findings
+
+
+@dataclass(frozen=True, slots=True)
+class ItemGates:
+    """See ``tools.base.Gates``: results over evidence that was collected before the judge was asked."""
+
+    results: tuple[GateResult, ...]
+
+    async def evaluate(self) -> Sequence[GateResult]:
+        """See ``Gates.evaluate``."""
+        return self.results

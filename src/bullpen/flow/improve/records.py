@@ -1,0 +1,53 @@
+"""The records agents keep, in the database: events of a task, and variables on its session's scratchpad."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bullpen.domain.events import Event
+from bullpen.domain.ids import SessionId, TaskId
+from bullpen.flow.improve.means import Means
+from bullpen.kernel.bus.log import replay
+from bullpen.sessions.scratchpad import read_variable, set_variable
+
+MOST_EVENTS = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseJournal:
+    """See ``tools.base.Journal``."""
+
+    means: Means
+    session_id: SessionId
+
+    async def past(self, task_id: TaskId, attempt: int) -> Sequence[Event]:
+        """See ``Journal.past``."""
+        async with self.means.database.view(self.means.actor) as uow:
+            recorded = await replay(uow, self.session_id, limit=MOST_EVENTS, subject=task_id)
+        return [one.event for one in recorded if getattr(one.event, "attempt", None) == attempt]
+
+    async def append(self, *events: Event) -> None:
+        """See ``Journal.append``."""
+        async with self.means.database.transaction(self.means.actor) as uow:
+            for event in events:
+                uow.record(self.session_id, event)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseScratchpad:
+    """See ``tools.base.Scratchpad``: variables of one task."""
+
+    means: Means
+    session_id: SessionId
+    task_id: TaskId
+    who: str
+
+    async def read(self, name: str) -> str | None:
+        """See ``Scratchpad.read``; who read is recorded."""
+        async with self.means.database.transaction(self.means.actor) as uow:
+            found = await read_variable(uow, self.session_id, self.task_id, name, by=self.who)
+        return found.value if found else None
+
+    async def write(self, name: str, value: str) -> None:
+        """See ``Scratchpad.write``."""
+        async with self.means.database.transaction(self.means.actor) as uow:
+            await set_variable(uow, self.session_id, self.task_id, name, value, by=self.who)

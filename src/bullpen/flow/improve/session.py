@@ -1,0 +1,89 @@
+"""One improve session as it runs: what is loaded once and shared by all its parts."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from bullpen.domain.ids import SessionId
+from bullpen.domain.money import Money
+from bullpen.domain.test_report import TestReport
+from bullpen.flow.improve.look import read_report
+from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.open import Opened
+from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.sessions import queries
+from bullpen.sessions.actions import note_facts
+from bullpen.testing.base import Environment
+
+OPENED: TypeAdapter[Opened] = TypeAdapter(Opened)
+ENVIRONMENT: TypeAdapter[Environment] = TypeAdapter(Environment)
+
+
+@dataclass(slots=True)
+class ImproveSession:
+    """What every part of a running session needs. ``spent`` is what its agents' models have cost so far."""
+
+    id: SessionId
+    options: ImproveOptions
+    opened: Opened
+    tests: ProjectTests
+    started_at: float
+    baseline: TestReport | None = None
+    spent: Money = field(default_factory=Money)
+
+    @property
+    def mirror(self) -> Path:
+        """Bullpen's own copy of the repository."""
+        return Path(self.opened.mirror)
+
+
+@dataclass(slots=True)
+class OpenSessions:
+    """Sessions of this process, loaded when first asked for."""
+
+    means: Means
+    _loaded: dict[SessionId, ImproveSession] = field(default_factory=dict[SessionId, ImproveSession])
+
+    async def get(self, session_id: SessionId) -> ImproveSession:
+        """The session; its repository must be opened and its environment prepared."""
+        if session_id not in self._loaded:
+            self._loaded[session_id] = await _load(self.means, session_id)
+        return self._loaded[session_id]
+
+    async def with_baseline(self, session_id: SessionId) -> tuple[ImproveSession, TestReport]:
+        """The session and how its tests were before."""
+        session = await self.get(session_id)
+        if session.baseline is None:
+            session.baseline = await read_report(self.means, session_id, "before")
+        return session, session.baseline
+
+
+async def remember(means: Means, session_id: SessionId, opened: Opened, environment: Environment) -> None:
+    """Keep what a session was opened with, for its other parts and for a later process."""
+    async with means.database.transaction(means.actor) as uow:
+        await note_facts(
+            uow,
+            session_id,
+            opened=OPENED.dump_json(opened).decode(),
+            environment=ENVIRONMENT.dump_json(environment).decode(),
+        )
+
+
+async def _load(means: Means, session_id: SessionId) -> ImproveSession:
+    async with means.database.view(means.actor) as uow:
+        stored = await queries.get_session(uow, session_id)
+    opened = OPENED.validate_json(stored.metadata["opened"])
+    tests = ProjectTests(
+        mirror=Path(opened.mirror),
+        folder=means.folder(session_id).worktrees,
+        environment=ENVIRONMENT.validate_json(stored.metadata["environment"]),
+        sandbox=means.sandbox,
+        limits=means.test_limits(),
+        lanes=means.lanes,
+    )
+    spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
+    options = OPTIONS.validate_json(stored.options)
+    return ImproveSession(session_id, options, opened, tests, stored.created_at, spent=spent)
