@@ -5,7 +5,7 @@ be set by a program, so a write that puts the modification time back is seen all
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 Mark = tuple[int, int, int]  # inode, size, ctime in ns
@@ -39,7 +39,7 @@ def compare(before: Mapping[str, Mark], after: Mapping[str, Mark]) -> tuple[str,
 
 
 def _mark(
-    entries: "os.ScandirIterator[str]", folder: str, marks: dict[str, Mark], folders: list[str]
+    entries: Iterable[os.DirEntry[str]], folder: str, marks: dict[str, Mark], folders: list[str]
 ) -> None:
     prefix = folder + "/" if folder else ""
     for entry in entries:

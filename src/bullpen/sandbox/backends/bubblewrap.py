@@ -6,18 +6,16 @@ gives up root where there was root, ``prlimit``, ``env``, the command. See docs/
 
 import asyncio
 import contextlib
-import json
 import os
 import re
 import select
 import shutil
 import signal
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
 from pathlib import Path
-from resource import RUSAGE_SELF, getrusage
 
 from bullpen.domain.errors import BullpenError, InvalidInput, Missing
 from bullpen.sandbox import changes
@@ -25,7 +23,8 @@ from bullpen.sandbox.base import Command, End, Limits, Network, Outcome, Probe
 from bullpen.sandbox.linux import cgroups, idmap, rootfs
 from bullpen.sandbox.linux.ownership import hand_over
 from bullpen.sandbox.linux.seccomp import filter_program
-from bullpen.sandbox.linux.supervise import Ended, Stop, supervise
+from bullpen.sandbox.linux.supervise import Ended, gone, supervise
+from bullpen.sandbox.stop import SIGNAL_STATUSES, Stop, until_dead
 
 _INSTALL = "Install bubblewrap: apt-get install bubblewrap (Fedora: dnf install bubblewrap)."
 _ALLOW = (
@@ -38,7 +37,6 @@ _PROGRAMS = ("bwrap", "setpriv", "prlimit", "env", "sh", "unshare")
 _JOIN = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"'
 _CAPABILITIES = (1 << 21) | (1 << 7) | (1 << 6)  # SYS_ADMIN, SETUID, SETGID
 _OPEN_FILES = 1024
-_SIGNAL_STATUSES = frozenset(128 + number for number in (2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 15, 24, 25, 31))
 _INFO_SECONDS = 2.0
 _USER = str(rootfs.USER)
 
@@ -84,7 +82,7 @@ class Bubblewrap:
         rootfs.check_command(command)
         self._check_programs()
         stop = Stop()
-        return await _until_dead(self._watched(command, stop, on_output), stop)
+        return await until_dead(self._watched(command, stop, on_output), stop)
 
     async def _watched(
         self, command: Command, stop: Stop, on_output: Callable[[bytes], None] | None
@@ -108,14 +106,13 @@ class Bubblewrap:
         group = cgroups.make_group(self._hierarchy, command.limits) if self._hierarchy else None
         try:
             ended, started = await self._launch(command, sources, group, stop, on_output)
-            killed = group is not None and cgroups.out_of_memory(group)
-            peak = cgroups.peak_memory(group) if group else 0
+            use = _measure(group) if group else _Use()
         finally:
             if group:
                 await cgroups.remove_group(group)
-        if not started and ended.stopped is None and not killed:
+        if not started and ended.stopped is None and not use.out_of_memory:
             raise _refusal(ended)
-        return _outcome(command, ended, out_of_memory=killed, peak=peak)
+        return _outcome(command, ended, use)
 
     async def _launch(
         self,
@@ -143,6 +140,8 @@ class Bubblewrap:
                 kill=lambda pid: _kill(pid, status, group),
                 on_output=on_output,
             )
+            if (child := status.child()) is not None:
+                await gone(child)
             return ended, status.reached_command()
 
     def _argv(self, command: Command, group: cgroups.Group | None, options: int) -> list[str]:
@@ -201,7 +200,7 @@ class Bubblewrap:
         return [*words, "--"]
 
     @contextlib.contextmanager
-    def _mapped(self, command: Command) -> Iterator[dict[Path, Path]]:
+    def _mapped(self, command: Command) -> Generator[dict[Path, Path]]:
         """Stand-in mounts, on which root's files belong to the sandbox's user, while the run lasts."""
         sources: dict[Path, Path] = {}
         try:
@@ -236,9 +235,19 @@ class Bubblewrap:
             return (
                 "memory limit per process only",
                 "processor share not limited",
+                "processor time and memory use not measured",
                 "no control group can be written: run as root, or as a user with systemd-run --user --scope",
             )
         return () if self._hierarchy.limits_cpu else ("processor share not limited",)
+
+
+@dataclass(frozen=True, slots=True)
+class _Use:
+    """What a group counted; nothing is known without one, for bwrap does not reap the namespace's first process."""
+
+    out_of_memory: bool = False
+    peak_memory_bytes: int = 0
+    cpu_seconds: float = 0.0
 
 
 class _Status:
@@ -273,21 +282,6 @@ class _Status:
         return bool(chunk)
 
 
-async def _until_dead(work: "Coroutine[object, object, Outcome]", stop: Stop) -> Outcome:
-    """Await ``work``; when cancelled, ask it to stop and wait until nothing of it is left, then be cancelled."""
-    task = asyncio.create_task(work)
-    try:
-        return await asyncio.shield(task)
-    except asyncio.CancelledError:
-        stop.ask(End.CANCELLED)
-        while not task.done():
-            with contextlib.suppress(asyncio.CancelledError):
-                await asyncio.wait({task})
-        if not task.cancelled():
-            task.exception()
-        raise
-
-
 def _kill(pid: int, status: _Status, group: cgroups.Group | None) -> None:
     """End the PID namespace by its first process. ``bwrap`` outside follows by itself, once all inside are gone."""
     child = status.child()
@@ -297,24 +291,23 @@ def _kill(pid: int, status: _Status, group: cgroups.Group | None) -> None:
         cgroups.kill_group(group)
 
 
-def _outcome(command: Command, ended: Ended, *, out_of_memory: bool, peak: int) -> Outcome:
-    end = _end(ended, out_of_memory=out_of_memory)
+def _measure(group: cgroups.Group) -> _Use:
+    return _Use(cgroups.out_of_memory(group), cgroups.peak_memory(group), cgroups.cpu_seconds(group))
+
+
+def _outcome(command: Command, ended: Ended, use: _Use) -> Outcome:
+    end = _end(ended, out_of_memory=use.out_of_memory)
+    status = ended.returncode if end is End.EXITED else None
     return Outcome(
-        argv=command.argv,
-        end=end,
-        exit_status=ended.returncode if end is End.EXITED else None,
-        stdout=ended.stdout,
-        stderr=ended.stderr,
-        wall_seconds=ended.wall_seconds,
-        cpu_seconds=ended.usage.ru_utime + ended.usage.ru_stime,
-        peak_memory_bytes=peak or _largest_process(ended),
+        command.argv,
+        end,
+        status,
+        ended.stdout,
+        ended.stderr,
+        ended.wall_seconds,
+        cpu_seconds=use.cpu_seconds,
+        peak_memory_bytes=use.peak_memory_bytes,
     )
-
-
-def _largest_process(ended: Ended) -> int:
-    """Bytes; 0 for unknown: a started process inherits the mark of the one that started it, here ours."""
-    peak = ended.usage.ru_maxrss * 1024
-    return peak if peak > getrusage(RUSAGE_SELF).ru_maxrss * 1024 else 0
 
 
 def _end(ended: Ended, *, out_of_memory: bool) -> End:
@@ -322,7 +315,7 @@ def _end(ended: Ended, *, out_of_memory: bool) -> End:
         return ended.stopped
     if out_of_memory and ended.returncode != 0:
         return End.MEMORY
-    if ended.returncode < 0 or ended.returncode in _SIGNAL_STATUSES:
+    if ended.returncode < 0 or ended.returncode in SIGNAL_STATUSES:
         return End.SIGNALLED
     return End.EXITED
 

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from bullpen.sandbox.base import Limits
 
 _PREFIX = "bullpen-"
 _NEEDED = ("memory", "pids")
-_USED = ("memory", "pids", "cpu")
+_USED = ("memory", "pids", "cpu", "cpuacct")  # cpuacct: version 1 only, where usage is counted apart
 _PERIOD_US = 100_000
 _LAUNCHER_PROCESSES = 2  # bwrap and the first process of the new PID namespace
 _UNLIMITED = "max"
@@ -84,6 +83,13 @@ def peak_memory(group: Group) -> int:
     """Most bytes in use at once, page cache included; 0 where the kernel (version 2 before 5.19) does not say."""
     file = "memory.max_usage_in_bytes" if group.version == 1 else "memory.peak"
     return _number(group.folders["memory"] / file)
+
+
+def cpu_seconds(group: Group) -> float:
+    """Processor time used by all processes of the group, dead ones included; 0.0 where it is not counted."""
+    if group.version == 2:
+        return _field(group.folders["memory"] / "cpu.stat", "usage_usec") / 1e6
+    return _number(group.folders["cpuacct"] / "cpuacct.usage") / 1e9 if "cpuacct" in group.folders else 0.0
 
 
 def kill_group(group: Group) -> None:
@@ -196,7 +202,7 @@ def _below(parent: Path) -> Hierarchy | None:
         return None
     switch = parent / "cgroup.subtree_control"
     for name in _USED:
-        _try_write(switch, f"+{name}")
+        _try_write(switch, f"+{name}")  # one this kernel does not know is no loss
     enabled = switch.read_text().split()
     return _usable(Hierarchy(2, {name: parent for name in _USED if name in enabled}))
 
@@ -213,7 +219,7 @@ def _usable(hierarchy: Hierarchy) -> Hierarchy | None:
 
 
 def _field(file: Path, name: str) -> int:
-    lines: Iterable[str] = file.read_text().splitlines() if file.exists() else ()
+    lines = file.read_text().splitlines() if file.exists() else []
     return next((int(line.split()[1]) for line in lines if line.split()[0] == name), 0)
 
 

@@ -15,7 +15,7 @@ USER = 10001
 USER_FILES = {
     "/etc/passwd": (
         "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
-        f"sandbox:x:{USER}:{USER}:sandbox:/tmp:/bin/sh\n"  # noqa: S108 - the path inside the sandbox
+        f"sandbox:x:{USER}:{USER}:sandbox:/tmp:/bin/sh\n"
         "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
     ),
     "/etc/group": f"root:x:0:\nsandbox:x:{USER}:\nnogroup:x:65534:\n",
@@ -29,6 +29,7 @@ BASE_ENVIRONMENT = {
     "LANG": "C.UTF-8",
 }
 _TOP = ("/bin", "/sbin", "/lib", "/lib64", "/lib32", "/libx32")
+_MOUNTED = ("/usr", *_TOP, "/proc", "/dev", "/tmp", WORK)  # noqa: S108 - paths inside the sandbox
 _ETC = (
     "alternatives", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "timezone", "mime.types", "nsswitch.conf",
     "protocols", "services", "ssl/certs", "ssl/openssl.cnf", "ca-certificates", "pki/tls/certs", "pki/ca-trust",
@@ -48,7 +49,7 @@ def file_system(command: Command, sources: Mapping[Path, Path]) -> list[str]:
     for folder in ("/tmp", "/dev/shm"):  # noqa: S108 - paths inside the sandbox
         arguments += ["--perms", "1777", "--size", scratch, "--tmpfs", folder]
     if command.network is Network.HOST:
-        arguments += _etc(_ETC_NETWORK)
+        arguments += [word for place in _etc(_ETC_NETWORK) for word in _read_only(place)]
     arguments += _workspace(command, sources)
     for mount in command.mounts:
         arguments += _mount(mount, command, sources)
@@ -91,19 +92,28 @@ def _check_mount(mount: Mount, command: Command) -> None:
 @cache
 def _system() -> tuple[str, ...]:
     """The parts that are the same for every run; looked up once."""
-    arguments = ["--ro-bind", "/usr", "/usr"]
-    for top in map(Path, _TOP):
-        if top.is_symlink():
-            arguments += ["--symlink", str(top.readlink()), str(top)]
-        elif top.is_dir():
-            arguments += ["--ro-bind", str(top), str(top)]
-    return (*arguments, *_etc(_ETC))
+    links = [word for link, target in system_links() for word in ("--symlink", target, link)]
+    return (*links, *(word for place in system_places() for word in _read_only(place)))
 
 
-def _etc(names: Iterable[str]) -> Iterator[str]:
-    for pattern in names:
-        for found in sorted(Path("/etc").glob(pattern)):
-            yield from (*_parents(str(found)), "--ro-bind-try", str(found), str(found))
+def system_links() -> tuple[tuple[str, str], ...]:
+    """(link, target) of the host's folders that are links into /usr, such as /bin."""
+    return tuple((top, str(Path(top).readlink())) for top in _TOP if Path(top).is_symlink())
+
+
+@cache
+def system_places() -> tuple[Path, ...]:
+    """Folders and files of the host that every sandbox sees, read-only."""
+    tops = [top for top in map(Path, ("/usr", *_TOP)) if top.is_dir() and not top.is_symlink()]
+    return (*tops, *_etc(_ETC))
+
+
+def _etc(names: Iterable[str]) -> list[Path]:
+    return [found for pattern in names for found in sorted(Path("/etc").glob(pattern)) if found.exists()]
+
+
+def _read_only(place: Path) -> Iterator[str]:
+    yield from (*_parents(str(place)), "--ro-bind-try", str(place), str(place))
 
 
 def _workspace(command: Command, sources: Mapping[Path, Path]) -> list[str]:
@@ -132,8 +142,6 @@ def _mount(mount: Mount, command: Command, sources: Mapping[Path, Path]) -> list
 
 def _parents(target: str) -> list[str]:
     """Make the folders above ``target`` enterable by all; bwrap's own are for their owner alone."""
-    above = [str(folder) for folder in PurePosixPath(target).parents][-2::-1]
-    own = [
-        folder for folder in above if not folder.startswith(("/usr", *_TOP, "/proc", "/dev", "/tmp", WORK))
-    ]  # noqa: S108
-    return [word for folder in own for word in ("--perms", "0755", "--dir", folder)]
+    above = [folder for folder in PurePosixPath(target).parents if folder.name][::-1]
+    own = [folder for folder in above if not any(folder.is_relative_to(top) for top in _MOUNTED)]
+    return [word for folder in own for word in ("--perms", "0755", "--dir", str(folder))]

@@ -15,19 +15,25 @@ from bullpen.domain.errors import Missing
 
 _REFUSED = (
     # mounts and namespaces
-    "mount umount umount2 pivot_root chroot move_mount open_tree open_tree_attr fsopen fsconfig fsmount fspick"
-    " mount_setattr unshare setns"
+    "mount", "umount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "open_tree_attr",
+    "fsopen", "fsconfig", "fsmount", "fspick",
+    "mount_setattr", "unshare", "setns",
     # other processes, handles that pass by paths
-    " ptrace process_vm_readv process_vm_writev kcmp pidfd_getfd process_madvise name_to_handle_at"
-    " open_by_handle_at"
+    "ptrace", "process_vm_readv", "process_vm_writev", "kcmp", "pidfd_getfd", "process_madvise",
+    "name_to_handle_at",
+    "open_by_handle_at",
     # code that has opened kernels before
-    " bpf perf_event_open userfaultfd io_uring_setup io_uring_enter io_uring_register keyctl add_key request_key"
-    " fanotify_init lookup_dcookie modify_ldt vm86 vm86old uselib nfsservctl"
+    "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "io_uring_enter", "io_uring_register",
+    "keyctl", "add_key", "request_key",
+    "fanotify_init", "lookup_dcookie", "modify_ldt", "vm86", "vm86old", "uselib", "nfsservctl",
     # the machine itself
-    " kexec_load kexec_file_load init_module finit_module delete_module reboot swapon swapoff acct quotactl"
-    " quotactl_fd syslog iopl ioperm settimeofday stime clock_settime clock_settime64 clock_adjtime"
-    " clock_adjtime64 adjtimex sethostname setdomainname vhangup move_pages migrate_pages"
-).split()
+    "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "reboot", "swapon",
+    "swapoff", "acct", "quotactl",
+    "quotactl_fd", "syslog", "iopl", "ioperm", "settimeofday", "stime", "clock_settime",
+    "clock_settime64", "clock_adjtime",
+    "clock_adjtime64", "adjtimex", "sethostname", "setdomainname", "vhangup", "move_pages",
+    "migrate_pages",
+)  # fmt: skip
 _NEW_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000, 0x80)
 _FAMILIES = frozenset({socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK})
 _LAST_NAMED_FAMILY = 64

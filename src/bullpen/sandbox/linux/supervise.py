@@ -4,14 +4,15 @@ Everything is done by readiness callbacks on the running loop; no thread and no 
 """
 
 import asyncio
+import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from resource import struct_rusage
 
 from bullpen.sandbox.base import End, Limits
+from bullpen.sandbox.stop import Stop
 
 _CHUNK = 65_536
 _DRAIN_SECONDS = 5.0
@@ -29,29 +30,6 @@ class Ended:
     stdout: bytes
     stderr: bytes
     wall_seconds: float
-    usage: struct_rusage
-
-
-class Stop:
-    """A request to end a run, made at most once; the first reason counts."""
-
-    def __init__(self) -> None:
-        self._future: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-
-    def ask(self, reason: End) -> None:
-        """Ask for the end, for this reason."""
-        if not self._future.done():
-            self._future.set_result(reason)
-
-    @property
-    def reason(self) -> End | None:
-        """Why the end was asked for; None if it was not."""
-        return self._future.result() if self._future.done() else None
-
-    @property
-    def asked(self) -> "asyncio.Future[End]":
-        """Done once the end was asked for."""
-        return self._future
 
 
 class _Capture:
@@ -123,37 +101,56 @@ async def supervise(
         _Capture(pipe, limits.output_bytes, on_output, lambda: stop.ask(End.OUTPUT)) for pipe in (out, err)
     ]
     timer = loop.call_later(limits.wall_seconds, stop.ask, End.TIMEOUT)
-    watch = os.pidfd_open(child)
-    exited: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(watch, lambda: exited.done() or exited.set_result(None))
     reaped = False
     try:
-        await asyncio.wait({exited, stop.asked}, return_when=asyncio.FIRST_COMPLETED)
-        stopped = None if exited.done() else stop.reason
-        if stopped:
-            kill(child)
-            await exited
-        _, status, usage = os.wait4(child, 0)
+        with _watch(child) as exited:
+            await asyncio.wait({exited, stop.asked}, return_when=asyncio.FIRST_COMPLETED)
+            stopped = None if exited.done() else stop.reason
+            if stopped:
+                kill(child)
+                await exited
+        _, status = os.waitpid(child, 0)  # noqa: ASYNC222 - it has exited
         reaped = True
         await asyncio.wait({capture.ended for capture in captures}, timeout=_DRAIN_SECONDS)
+        out_data, err_data = (capture.data for capture in captures)
         wall = time.monotonic() - started
-        return Ended(
-            os.waitstatus_to_exitcode(status),
-            stopped or stop.reason,
-            captures[0].data,
-            captures[1].data,
-            wall,
-            usage,
-        )
+        reason = stopped or stop.reason
+        return Ended(os.waitstatus_to_exitcode(status), reason, out_data, err_data, wall)
     finally:
         timer.cancel()
-        loop.remove_reader(watch)
-        os.close(watch)
         if not reaped:  # the loop itself is ending
             kill(child)
-            os.waitpid(child, 0)
+            os.waitpid(child, 0)  # noqa: ASYNC222 - the loop can wait no more
         for capture in captures:
             capture.close()
+
+
+async def gone(pid: int) -> None:
+    """Wait, but not for ever, until the process has exited; of a PID namespace's first, until all inside have."""
+    try:
+        with _watch(pid) as exited:
+            await asyncio.wait({exited}, timeout=_DRAIN_SECONDS)
+    except ProcessLookupError:
+        return
+
+
+@contextlib.contextmanager
+def _watch(pid: int) -> Generator[asyncio.Future[None]]:
+    """A future that is done once the process has exited."""
+    loop = asyncio.get_running_loop()
+    exited: asyncio.Future[None] = loop.create_future()
+    descriptor = os.pidfd_open(pid)
+
+    def note() -> None:
+        loop.remove_reader(descriptor)
+        exited.set_result(None)
+
+    loop.add_reader(descriptor, note)
+    try:
+        yield exited
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
 
 
 def _spawn(argv: Sequence[str], stdin: int, pass_fds: Sequence[int]) -> tuple[int, int, int]:
@@ -161,7 +158,7 @@ def _spawn(argv: Sequence[str], stdin: int, pass_fds: Sequence[int]) -> tuple[in
     out, out_inside = os.pipe()
     err, err_inside = os.pipe()
     try:
-        process = subprocess.Popen(  # noqa: S603 - an argument vector, no shell
+        process = subprocess.Popen(
             argv, stdin=stdin, stdout=out_inside, stderr=err_inside, pass_fds=pass_fds, env={}, cwd="/"
         )
     except OSError:
@@ -171,5 +168,5 @@ def _spawn(argv: Sequence[str], stdin: int, pass_fds: Sequence[int]) -> tuple[in
     finally:
         os.close(out_inside)
         os.close(err_inside)
-    process.returncode = 0  # we reap it by wait4, for its resource usage
+    process.returncode = 0  # reaped above, when its descriptor says so
     return process.pid, out, err
