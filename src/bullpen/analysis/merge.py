@@ -1,7 +1,8 @@
 """The same fault seen by two analysers is one finding with two witnesses."""
 
+import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from bullpen.analysis.base import SourceTree
@@ -10,6 +11,9 @@ from bullpen.analysis.rule_classes import rule_classes
 from bullpen.domain.finding import Finding, Observation
 
 _FIRST_WORD = {"ruff": 0, "ast-grep": 1}  # whose rule names the finding; others follow by name
+_SECRET_RULES = ("detect-secrets:", "ruff:S105", "ruff:S106", "ruff:S107")
+_LITERAL = re.compile(r"(\"\"\"|'''|\"|'|`)(?:\\.|(?!\1).)*\1", re.DOTALL)
+_ASSIGNED = re.compile(r"\s*(?:export\s+)?[\"']?[\w.-]+[\"']?\s*[:=]\s*")
 
 
 @dataclass(slots=True)
@@ -46,13 +50,15 @@ def _merge_file(observations: Sequence[Observation], outline: Outline) -> list[F
             group = _Group()
             same_rule.append(group)
         group.seen.append(observation)
-    drafts = [_draft(group.seen, outline) for each in groups.values() for group in each]
+    secrets = _secret_lines(observations, outline)
+    drafts = [_draft(group.seen, outline, secrets) for each in groups.values() for group in each]
     return sorted(drafts, key=lambda draft: (draft.place.line, draft.place.column, draft.rule))
 
 
-def _draft(seen: Sequence[Observation], outline: Outline) -> Finding:
+def _draft(seen: Sequence[Observation], outline: Outline, secrets: Collection[str]) -> Finding:
     first = min(seen, key=_rank)
     rules = {rule for each in seen for rule in (each.rule, *each.same_as)}
+    snippet = outline.snippet(first.place)
     symbol = outline.symbol_at(first.place.line) if outline.scopes else first.place.symbol
     return Finding(
         fingerprint="",
@@ -64,8 +70,28 @@ def _draft(seen: Sequence[Observation], outline: Outline) -> Finding:
         witnesses=tuple(sorted({each.analyser for each in seen})),
         same_as=tuple(sorted(rules - {first.rule})),
         url=first.url or next((each.url for each in seen if each.url), ""),
-        snippet=outline.snippet(first.place),
+        snippet=_masked(snippet, first.place.path) if _tells(snippet, secrets) else snippet,
     )
+
+
+def _secret_lines(observations: Sequence[Observation], outline: Outline) -> frozenset[str]:
+    lines = {each.place.line for each in observations if each.rule.startswith(_SECRET_RULES)}
+    texts = (outline.lines[line - 1].strip() for line in lines if line <= len(outline.lines))
+    return frozenset(text for text in texts if text)
+
+
+def _tells(snippet: str, secrets: Collection[str]) -> bool:
+    return bool(snippet) and any(snippet in line or line in snippet for line in secrets)
+
+
+def _masked(snippet: str, path: str) -> str:
+    """Without the values: a finding travels to reports and models, and the secret must not travel with it."""
+    if path.endswith((".py", ".pyi", ".js", ".ts", ".jsx", ".tsx", ".go", ".java")):
+        masked = _LITERAL.sub(lambda match: match[1] + "***" + match[1], snippet)
+        if masked != snippet:
+            return masked
+    name = _ASSIGNED.match(snippet)
+    return f"{name[0]}***" if name else "***"
 
 
 def _rank(observation: Observation) -> tuple[int, str]:

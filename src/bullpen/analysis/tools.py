@@ -21,6 +21,7 @@ WORK = "/work"
 TOOLS = "/opt/tools"
 PYTHON = "/opt/python"
 BATCH_BYTES = 96 * 1024  # of file names on one command line, well under what Linux takes
+ALL_BYTES = 1024 * 1024
 LIMITS = Limits(wall_seconds=300.0, output_bytes=64 * 1024 * 1024)
 
 
@@ -50,7 +51,7 @@ async def run_tool(
     *,
     statuses: frozenset[int] = frozenset({0, 1}),
     stdin: bytes = b"",
-    mounts: tuple[Mount, ...] = (),
+    cwd: str = WORK,
     limits: Limits = LIMITS,
 ) -> Outcome:
     """Run one tool over the tree, read-only and without network. ``statuses`` are the exit statuses that mean success.
@@ -61,9 +62,9 @@ async def run_tool(
     command = Command(
         argv=tuple(argv),
         workspace=tree.root,
-        cwd=WORK,
+        cwd=cwd,
         env=_environment(),
-        mounts=(*_tool_mounts(), *mounts),
+        mounts=_tool_mounts(),
         limits=limits,
         stdin=stdin,
     )
@@ -73,20 +74,26 @@ async def run_tool(
     return outcome
 
 
-def batches(paths: Sequence[str]) -> Iterator[list[str]]:
+def batches(paths: Sequence[str], limit: int = BATCH_BYTES) -> Iterator[list[str]]:
     """Split into groups that fit on a command line, each path made absolute so none is taken for an option."""
     batch: list[str] = []
     size = 0
     for path in paths:
         inside = f"{WORK}/{path}"
         length = len(inside.encode("utf-8", "surrogateescape")) + 1
-        if batch and size + length > BATCH_BYTES:
+        if batch and size + length > limit:
             yield batch
             batch, size = [], 0
         batch.append(inside)
         size += length
     if batch:
         yield batch
+
+
+def all_or_tree(paths: Sequence[str]) -> list[str]:
+    """For a tool that must see all files at once: each path, or the whole tree where they are too many to name."""
+    first, *more = list(batches(paths, ALL_BYTES)) or [[]]
+    return [WORK] if more else first
 
 
 def names_back(paths: Sequence[str]) -> dict[str, str]:
@@ -151,6 +158,7 @@ def _environment() -> Mapping[str, str]:
         "PATH": f"{TOOLS}/bin:/usr/local/bin:/usr/bin:/bin",
         "PYTHONPATH": ":".join(inside),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONIOENCODING": "utf-8:surrogateescape",
         "PYTHONUTF8": "1",
     }
 

@@ -1,0 +1,97 @@
+"""Every analyser in the folder behaves as ``bullpen.analysis.base.Analyser`` promises."""
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+import pytest
+from bullpen.sandbox.choose import choose_sandbox
+
+from bullpen.analysis.base import Reach, SourceTree
+from bullpen.analysis.roast import ANALYSERS
+from bullpen.domain.finding import Concern, Severity
+
+FILES = {
+    "app/main.py": b"import os\nimport app.other\n\n\ndef run(x, y=[]):\n    eval(x)\n    try:\n        y.append(x)\n"
+    b"    except:\n        pass\n",
+    "app/other.py": b"import app.main\n\n\ndef f(a):\n    '''Do.\n\n    Args:\n        b: no such.\n    '''\n",
+    "app/broken.py": b"def f(:\n",
+    "app/null.py": b"x = 1\0\n",
+    "app/latin.py": b"# -*- coding: latin-1 -*-\nname = '\xe9'\n",
+    "app/empty.py": b"",
+    "web/main.ts": b"function f(a) { return eval(a); }\n",
+    "go/main.go": b"package main\nfunc main() {}\n",
+    "Dockerfile": b"FROM debian\n",
+    "run.sh": b"echo $1\n",
+    "README.md": b"[broken](no/such/file.md)\n",
+    "odd \xc3\xa9 name.py": b"import os\n",
+    "-dash.py": b"import os\n",
+}
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> SourceTree:
+    hashes: dict[str, str] = {}
+    for raw_path, content in FILES.items():
+        file = tmp_path / raw_path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
+        hashes[raw_path] = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    return SourceTree(tmp_path, hashes)
+
+
+@pytest.fixture
+async def sandbox():
+    return await choose_sandbox()
+
+
+@pytest.fixture(params=ANALYSERS.names())
+def name(request) -> str:
+    return request.param
+
+
+@pytest.mark.req("ROA-02")
+def test_its_name_is_its_file_and_loading_it_runs_nothing(name):
+    analyser = ANALYSERS.load(name)
+    assert analyser.name.replace("-", "_") == name
+    assert analyser.reach in Reach
+    assert analyser.version() == analyser.version() != ""
+
+
+@pytest.mark.req("ROA-02")
+async def test_what_it_sees_is_well_formed_and_within_what_it_was_shown(name, tree, sandbox):
+    analyser = ANALYSERS.load(name)
+    wanted = [path for path in tree.files if analyser.wants(path)]
+    for each in await analyser.analyse(tree, wanted, sandbox):
+        assert each.rule.startswith(f"{analyser.name}:")
+        assert each.analyser == analyser.name
+        assert each.place.path in wanted
+        assert each.place.line >= 1
+        assert each.place.column >= 1
+        assert each.message.strip() == each.message != ""
+        assert isinstance(each.severity, Severity)
+        assert isinstance(each.concern, Concern)
+        assert each.rule not in each.same_as
+
+
+async def test_it_says_the_same_twice_and_at_once(name, tree, sandbox):
+    analyser = ANALYSERS.load(name)
+    wanted = [path for path in tree.files if analyser.wants(path)]
+    one, two = await asyncio.gather(*(analyser.analyse(tree, wanted, sandbox) for _ in range(2)))
+    assert sorted(map(repr, one)) == sorted(map(repr, two))
+
+
+async def test_it_takes_no_files_at_all(name, tree, sandbox):
+    assert await ANALYSERS.load(name).analyse(tree, [], sandbox) == []
+
+
+@pytest.mark.req("ROA-05")
+async def test_what_it_says_of_a_file_does_not_depend_on_others_unless_it_says_so(name, tree, sandbox):
+    analyser = ANALYSERS.load(name)
+    if analyser.reach is Reach.TREE:
+        pytest.skip("it looks at the whole tree")
+    wanted = [path for path in tree.files if analyser.wants(path)]
+    together = await analyser.analyse(tree, wanted, sandbox)
+    for path in wanted[:2]:
+        alone = await analyser.analyse(tree, [path], sandbox)
+        assert sorted(map(repr, alone)) == sorted(repr(each) for each in together if each.place.path == path)
