@@ -14,7 +14,8 @@ class Environment:
     """An interpreter or toolchain the project's tests run with, prepared beforehand.
 
     ``mounts`` are read-only; ``python`` is the interpreter's path inside the sandbox; ``import_paths`` go on PYTHONPATH.
-    ``origin`` says to people where it came from.
+    ``origin`` says to people where it came from. ``files`` (path below the workspace, text) are what a build would have
+    generated: runners write those that are missing for the time of the run.
     """
 
     origin: str
@@ -22,6 +23,7 @@ class Environment:
     mounts: tuple[Mount, ...] = ()
     import_paths: tuple[str, ...] = ()
     variables: tuple[tuple[str, str], ...] = ()
+    files: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
 

@@ -15,6 +15,7 @@ from typing import Final
 from bullpen.domain.test_report import Coverage, FileCoverage, SuiteEnd, TestOutcome, TestReport, TestResult
 from bullpen.sandbox.base import Command, End, Mount, Outcome, Sandbox
 from bullpen.testing.base import TestRequest
+from bullpen.testing.project_metadata import present
 from bullpen.testing.record_folder import (
     INSIDE,
     LineReport,
@@ -87,7 +88,7 @@ async def _run_once(
     request: TestRequest, sandbox: Sandbox, on_output: Callable[[bytes], None] | None, extra: tuple[str, ...]
 ) -> TestReport:
     settings = Settings(WORKSPACE, tuple(request.select), request.coverage, request.contexts, COVERAGE_FOLDER)
-    with record_folder(settings) as folder:
+    with record_folder(settings) as folder, present(request.workspace, request.environment.files):
         command = _command(request, folder, extra)
         outcome = await sandbox.run(command, on_output)
         return await asyncio.to_thread(_report, request, command, outcome, folder)
