@@ -20,9 +20,7 @@ def commit_message(draft: ItemDraft, evidence: Evidence, source: str) -> str:
     gone, new = len(evidence.findings_gone), len(evidence.findings_new)
     proof = [
         f"{gone} of {len(draft.fingerprints)} findings of {draft.rule} are gone, {new} as bad or worse are new",
-        f"{len(evidence.tests_after)} tests pass that passed before"
-        if evidence.tests_after
-        else "no tests to run",
+        f"{len(evidence.tests_after)} tests pass that passed before" if evidence.tests_after else "no tests to run",
     ]
     if verdict is not None:
         passed = sum(gate.passed for gate in verdict.gates)

@@ -149,14 +149,7 @@ LINES = start_lines()
 
 # Options
 
-COVERAGE_OPTIONS = (
-    "--cov",
-    "--cov-report",
-    "--cov-config",
-    "--cov-fail-under",
-    "--cov-context",
-    "--cov-precision",
-)
+COVERAGE_OPTIONS = ("--cov", "--cov-report", "--cov-config", "--cov-fail-under", "--cov-context", "--cov-precision")
 COVERAGE_FLAGS = ("--cov-append", "--cov-branch", "--cov-reset", "--no-cov", "--no-cov-on-fail")
 
 
