@@ -44,6 +44,11 @@ def python_module(name: str) -> tuple[str, ...]:
     return (_interpreter(), "-sP", "-m", name)
 
 
+def python_script(inside: str) -> tuple[str, ...]:
+    """The start of a command line that runs a script by its path in the sandbox, without its folder on the path."""
+    return (_interpreter(), "-sP", inside)
+
+
 async def run_tool(
     sandbox: Sandbox,
     tree: SourceTree,

@@ -1,16 +1,19 @@
-"""Runs inside the sandbox: reads rules and paths from standard input, prints one JSON line per hit.
+"""Runs inside the sandbox: reads rules and files from standard input, prints one JSON line per hit.
 
-Standard input: ``{"rules": [...], "paths": [[path, language, is_test], ...]}``. A rule is ``{"id", "languages",
-"where", "needs", "config"}``. Lines printed: ``{"at": path}`` before a file is opened, so that whoever reads knows which
-file ended the process, and a ``Hit`` for each hit. Imports nothing of Bullpen: only this file is needed inside.
+Standard input: ``{"rules": [...], "files": [[path, language, is_test], ...]}``; a rule is a ``ScanRule``. Lines printed:
+``{"kind": "hit", ...}`` with the fields of ``Hit``, and ``{"kind": "failure", "path", "how"}`` for a file that the parser
+did not survive. Imports nothing of Bullpen: only this file is needed inside.
 """
 
 import json
+import mmap
 import os
 import re
+import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from ast_grep_py import SgNode, SgRoot
@@ -18,6 +21,7 @@ from ast_grep_py import SgNode, SgRoot
 SUPPRESSED = re.compile(r"(?:#|//|/\*)\s*bullpen:\s*ignore\[([^\]\n]*)\]")
 COMMENT_ONLY = re.compile(r"\s*(?:#|//|/\*|\{/\*)")
 UNDECODABLE = re.compile("[\udc80-\udcff]")
+SECONDS_PER_FILE = 30
 LONG_LINE = 5000  # characters: only machines write such lines
 DEFINITIONS = frozenset(
     {
@@ -103,24 +107,72 @@ def _suppressed(rule: str, line: int, lines: Sequence[str]) -> bool:
     )
 
 
+def _lines(file: Sequence[Any], rules: Sequence[ScanRule]) -> str:
+    """What to print of one file, all at once, so that a process that dies leaves no half line."""
+    path, language, is_test = file
+    hits = scan_text(path, _read(path), language, is_test, rules)
+    return "".join(json.dumps({"kind": "hit", **asdict(hit)}) + "\n" for hit in hits)
+
+
 def _read(path: str) -> str:
-    with open(os.fsencode(path), "rb") as file:
-        return file.read().decode("utf-8", "surrogateescape")
+    return Path(path).read_bytes().decode("utf-8", "surrogateescape")
 
 
-def _print(value: Mapping[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value) + "\n")
+def _write(text: str) -> None:
+    sys.stdout.write(text)
     sys.stdout.flush()
+
+
+def _scan(files: Sequence[Any], rules: Sequence[ScanRule], start: int, progress: mmap.mmap) -> None:
+    """Scan ``files[start:]``, noting the index of the file at hand where the parent sees it."""
+    for index in range(start, len(files)):
+        progress[:8] = index.to_bytes(8, "little")
+        signal.alarm(SECONDS_PER_FILE)  # its default action ends the process, also from within native code
+        _write(_lines(files[index], rules))
+
+
+def _in_a_child(files: Sequence[Any], rules: Sequence[ScanRule], start: int, progress: mmap.mmap) -> int:
+    """Scan in a child, since a parser in native code may bring its process down. Returns its wait status."""
+    child = os.fork()
+    if child == 0:
+        _scan(files, rules, start, progress)
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+def _how(status: int) -> str:
+    if os.WIFSIGNALED(status):
+        number = os.WTERMSIG(status)
+        return (
+            "it took too long"
+            if number == signal.SIGALRM
+            else f"the parser died of {signal.strsignal(number)}"
+        )
+    return "the parser gave up"
+
+
+def _check(rules: Sequence[ScanRule]) -> None:
+    """Refuse a rule that ast-grep does not take before looking at any file."""
+    for rule in rules:
+        for language in rule.languages:
+            SgRoot("", language).root().find_all(rule.config)  # pyright: ignore[reportArgumentType]
 
 
 def main() -> None:
     """Scan what standard input names; see the module's docstring."""
     asked = json.load(sys.stdin)
     rules = [ScanRule(**rule) for rule in asked["rules"]]
-    for path, language, is_test in asked["paths"]:
-        _print({"at": path})
-        for hit in scan_text(path, _read(path), language, is_test, rules):
-            _print(asdict(hit))
+    files = asked["files"]
+    _check(rules)
+    progress = mmap.mmap(-1, 8)
+    start = 0
+    while start < len(files):
+        status = _in_a_child(files, rules, start, progress)
+        if status == 0:
+            return
+        failed = int.from_bytes(progress[:8], "little")
+        _write(json.dumps({"kind": "failure", "path": files[failed][0], "how": _how(status)}) + "\n")
+        start = failed + 1
 
 
 if __name__ == "__main__":
