@@ -99,17 +99,18 @@ def apply_patches(file: PythonFile, patches: Sequence[Patch]) -> str:
             needed += [one for one in patch.imports if one not in needed]
     if place := import_place(file, needed):
         taken.append(insert(*place))
-    return _edited(file.data, taken)
+    return edited(file.data, taken).decode("utf-8", "surrogateescape")
 
 
 def _overlap(one: Edit, other: Edit) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def _edited(data: bytes, edits: Sequence[Edit]) -> str:
+def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """The bytes after edits that do not overlap."""
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
         data = data[: edit.start] + edit.text.encode("utf-8", "surrogateescape") + data[edit.end :]
-    return data.decode("utf-8", "surrogateescape")
+    return data
 
 
 def replace(file: PythonFile, node: cst.CSTNode, text: str) -> Edit:
