@@ -25,6 +25,7 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
+NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
 def mutants(function: ast.FunctionDef) -> tuple[str, ...]:
@@ -32,7 +33,7 @@ def mutants(function: ast.FunctionDef) -> tuple[str, ...]:
     bare = _without_annotations(function)
     nodes = [node for statement in bare.body if not _is_text(statement) for node in ast.walk(statement)]
     found = dict.fromkeys(source for node in nodes for source in _with_fault(bare, node))
-    found.update(dict.fromkeys(source for node in nodes for source in _with_calls_left_out(bare, node)))
+    found.update(dict.fromkeys(source for node in nodes for source in _with_parts_left_out(bare, node)))
     found.pop(ast.unparse(bare), None)
     return tuple(found)[:MOST_MUTANTS]
 
@@ -72,7 +73,9 @@ def _is_text(statement: ast.stmt) -> bool:
 
 def _with_fault(tree: ast.FunctionDef, node: ast.AST) -> Iterator[str]:
     """Sources with each fault of one node; the node is as before after each."""
-    if isinstance(node, (ast.BinOp, ast.AugAssign, ast.BoolOp)) and type(node.op) in OPERATORS:
+    if isinstance(node, ast.Name) and node.id in NAMES:
+        yield from _set(tree, node, "id", NAMES[node.id])
+    elif isinstance(node, (ast.BinOp, ast.AugAssign, ast.BoolOp)) and type(node.op) in OPERATORS:
         yield from _set(tree, node, "op", OPERATORS[type(node.op)]())
     elif isinstance(node, ast.Compare) and type(node.ops[0]) in OPERATORS:
         yield from _set(tree, node, "ops", [OPERATORS[type(node.ops[0])](), *node.ops[1:]])
@@ -85,10 +88,13 @@ def _with_fault(tree: ast.FunctionDef, node: ast.AST) -> Iterator[str]:
         yield from _set(tree, node, "value", ast.Constant(None))
 
 
-def _with_calls_left_out(tree: ast.FunctionDef, node: ast.AST) -> Iterator[str]:
+def _with_parts_left_out(tree: ast.FunctionDef, node: ast.AST) -> Iterator[str]:
     for field, value in ast.iter_fields(node):
         if isinstance(value, ast.Call) and (inner := _argument_instead(value)) is not None:
             yield from _set(tree, node, field, inner)
+    if isinstance(node, ast.BoolOp):
+        for index in range(len(node.values)):
+            yield from _set(tree, node, "values", [*node.values[:index], *node.values[index + 1 :]])
 
 
 def _argument_instead(node: ast.Call) -> ast.expr | None:

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from bullpen.recipes._test_file import TestFunction, tests_of, written
 from bullpen.recipes.base import RecipeJob
 
 MOST_ASSERTIONS = 6
+WITNESSES = 2  # calls that should notice each mutant
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 NOT_FOR_TESTS = re.compile(
     r"(^|/)(tests?|testing|docs|examples|conftest\.py|setup\.py|__main__\.py|test_[^/]*)(/|$)"
@@ -70,7 +72,7 @@ def _is_plain(function: ast.FunctionDef) -> bool:
 
 
 async def characterised(job: RecipeJob, target: Target) -> list[Seen]:
-    """The few calls that together notice the most mutants of a function; each notices one the others miss."""
+    """The few calls that together notice the most mutants of a function; each notices at least one."""
     seen = await observe(job, target, calls_to_try(target.function))
     if all(one.observation.value == "None" for one in seen if not one.observation.error):
         seen = tuple(one for one in seen if one.observation.error)
@@ -81,13 +83,18 @@ async def characterised(job: RecipeJob, target: Target) -> list[Seen]:
 
 
 def fewest(seen: Sequence[Seen], notices: Sequence[frozenset[int]]) -> list[Seen]:
-    """A greedy cover: the next call is the one that notices most of what is still unnoticed."""
-    left = frozenset[int]().union(*notices)
+    """A greedy cover: the next call is the one that notices most of what fewer than two calls notice so far."""
+    left = Counter({number: WITNESSES for one in notices for number in one})
     kept: list[int] = []
-    while left and len(kept) < MOST_ASSERTIONS:
-        best = max(range(len(seen)), key=lambda place: len(notices[place] & left))
+    while len(kept) < MOST_ASSERTIONS:
+        news = {place: sum(left[number] > 0 for number in one) for place, one in enumerate(notices)}
+        known = {seen[place].observation for place in kept}
+        best = max(news, key=lambda place: (news[place], seen[place].observation not in known, -place))
+        if best in kept or not news[best]:
+            break
         kept.append(best)
-        left -= notices[best]
+        left.subtract(notices[best])
+        notices = [frozenset[int]() if place == best else one for place, one in enumerate(notices)]
     return [seen[place] for place in sorted(kept)]
 
 
