@@ -99,17 +99,18 @@ def apply_patches(file: PythonFile, patches: Sequence[Patch]) -> str:
             needed += [one for one in patch.imports if one not in needed]
     if place := import_place(file, needed):
         taken.append(insert(*place))
-    return _edited(file.data, taken)
+    return edited(file.data, taken).decode("utf-8", "surrogateescape")
 
 
 def _overlap(one: Edit, other: Edit) -> bool:
     return one.start < other.end and other.start < one.end
 
 
-def _edited(data: bytes, edits: Sequence[Edit]) -> str:
+def edited(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """The bytes after edits that do not overlap."""
     for edit in sorted(edits, key=lambda edit: (edit.start, edit.end), reverse=True):
         data = data[: edit.start] + edit.text.encode("utf-8", "surrogateescape") + data[edit.end :]
-    return data.decode("utf-8", "surrogateescape")
+    return data
 
 
 def replace(file: PythonFile, node: cst.CSTNode, text: str) -> Edit:
@@ -140,15 +141,18 @@ def has_star(call: cst.Call) -> bool:
 
 
 def without_argument(file: PythonFile, call: cst.Call, arg: cst.Arg) -> Edit:
-    """Take an argument out of a call, with the comma that separates it from its neighbour."""
+    """Take an argument out of a call, with the comma and the white space that separate it from its neighbour.
+
+    Comments between the arguments would go too: decline such calls first.
+    """
     place = call.args.index(arg)
     start, end = file.span(arg)
+    comma = file.span(arg.comma) if isinstance(arg.comma, cst.Comma) else None
     if place + 1 < len(call.args):
         return Edit(start, file.span(call.args[place + 1])[0], "")
     if place > 0:
-        return Edit(file.span(call.args[place - 1])[1], end, "")
-    comma = arg.comma
-    return Edit(start, file.span(comma)[1] if isinstance(comma, cst.Comma) else end, "")
+        return Edit(file.span(call.args[place - 1])[1], comma[0] if comma else end, "")
+    return Edit(start, comma[1] if comma else end, "")
 
 
 def with_argument(file: PythonFile, call: cst.Call, text: str) -> Edit:

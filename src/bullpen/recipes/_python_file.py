@@ -68,8 +68,13 @@ class PythonFile:
 
     @property
     def unit(self) -> str:
-        """One level of indentation as the file has it."""
+        """One level of indentation as most of the file has it."""
         return self.module.default_indent
+
+    def unit_at(self, node: cst.CSTNode) -> str:
+        """One level of indentation as the block around a node has it."""
+        blocks = (one.indent for one in self.ancestors(node) if isinstance(one, cst.IndentedBlock))
+        return next(blocks, None) or self.unit
 
     def range(self, node: cst.CSTNode) -> tuple[tuple[int, int], tuple[int, int]]:
         """Line and column of a node's first character, and of the place after its last."""
