@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from bullpen.domain.change import Site
 
 SIMILAR = 0.6
+UNDECODABLE = re.compile("[\udc80-\udcff]")
 # Decorators that leave the parameters a caller passes as they are written.
 TRANSPARENT = frozenset(
     [
@@ -130,7 +131,7 @@ def _delete(lines: list[str], start: int, end: int, *, whole: bool) -> None:
 
 def _documented(text: str, lines: list[str], sites: Sequence[Site]) -> Iterator[Documented]:
     try:
-        module = ast.parse(text)
+        module = ast.parse(UNDECODABLE.sub("?", text.removeprefix("\ufeff")))
     except (SyntaxError, ValueError):
         return
     if "\r" in text.replace("\r\n", "") or "\f" in text:

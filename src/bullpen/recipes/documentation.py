@@ -11,7 +11,7 @@ from bullpen.domain.change import Applicability, FileChange
 from bullpen.recipes import _docstring
 from bullpen.recipes._markdown import Link, anchors, links
 from bullpen.recipes._tree import Tree, read_tree
-from bullpen.recipes.base import Codemod, Recipe, RecipeJob
+from bullpen.recipes.base import Codemod, RecipeJob
 
 MARKDOWN = (".md", ".markdown", ".mdown", ".mkd")
 TEXTS = frozenset({*MARKDOWN, ".rst", ".txt", ".adoc"})
@@ -157,7 +157,7 @@ def _words(anchor: str) -> str:
     return " ".join(word.removesuffix("s") for word in words if word not in {"", "the", "a", "an", "and"})
 
 
-RECIPES: tuple[Recipe, ...] = (
+RECIPES = (
     LinkMender(
         name="mend-broken-link",
         fixes=("doc-links:broken-link",),
