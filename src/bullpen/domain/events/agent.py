@@ -8,12 +8,13 @@ from bullpen.domain.ids import TaskId
 
 @dataclass(frozen=True, slots=True)
 class AgentStarted(Event):
-    """A run of the loop began for one task and phase."""
+    """A run of the loop began for one task and phase. ``tree`` is the git tree of the worktree it began with."""
 
     task_id: TaskId
     role: str
     model: str
     attempt: int
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""Families of tools: one file each, with a tuple ``TOOLS``."""
