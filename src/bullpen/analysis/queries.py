@@ -13,11 +13,13 @@ from bullpen.kernel.storage.unit_of_work import UnitOfWork
 FINDING: TypeAdapter[Finding] = TypeAdapter(Finding)
 
 
-async def list_findings(uow: UnitOfWork, session_id: SessionId, moment: str) -> Sequence[Finding]:
-    """All findings of a session ``before`` or ``after``, in the order they were stored."""
+async def list_findings(
+    uow: UnitOfWork, session_id: SessionId, moment: str, path: str = ""
+) -> Sequence[Finding]:
+    """Findings of a session ``before`` or ``after`` (of one file if given), in the order they were stored."""
     uow.actor.require(Scope.READ)
     row = tables.finding
-    statement = (
-        uow.rows_of(row).where(row.c.session_id == session_id, row.c.moment == moment).order_by(row.c.number)
-    )
-    return [FINDING.validate_json(found.body) for found in await uow.fetch(statement)]
+    statement = uow.rows_of(row).where(row.c.session_id == session_id, row.c.moment == moment)
+    if path:
+        statement = statement.where(row.c.path == path)
+    return [FINDING.validate_json(found.body) for found in await uow.fetch(statement.order_by(row.c.number))]

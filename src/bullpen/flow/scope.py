@@ -21,6 +21,11 @@ def outside_scope(draft: ItemDraft, diff: Diff, changes: Sequence[FileChange]) -
     return [place for file in diff.files for place in _strayed(draft, file, before.get(file.path))]
 
 
+def agreed_ranges(path: str, lines: Sequence[int], before: bytes) -> list[range]:
+    """Lines of a file that may change for an item at ``lines``."""
+    return list(_agreed(lines, Outline(path, before.decode("utf-8", "surrogateescape"))))
+
+
 def _strayed(draft: ItemDraft, file: FileDiff, before: bytes | None) -> Iterator[str]:
     if file.path != draft.path:
         may_add = draft.kind == "qa" and is_test_path(file.path)

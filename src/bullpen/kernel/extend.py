@@ -4,10 +4,12 @@ Nothing is imported until it is asked for by name. Third parties add implementat
 same name as the package (``bullpen.analysis.analysers``).
 """
 
+import ast
 import importlib
 import pkgutil
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Generic, TypeVar
 
@@ -40,6 +42,14 @@ class ExtensionPoint(Generic[T]):
         if foreign is not None:
             return foreign.load()
         raise NotFound(f"There is no {name!r} in {self.package}; there are: {', '.join(self.names())}.")
+
+    def summary(self, name: str) -> str:
+        """The first sentence of the implementation's file, read without loading it; empty for foreign ones."""
+        if name not in self._built_in():
+            return ""
+        folder = Path(next(iter(importlib.import_module(self.package).__path__)))
+        text = ast.get_docstring(ast.parse((folder / f"{name}.py").read_text("utf-8"))) or ""
+        return text.split("\n", 1)[0]
 
     def load_all(self) -> dict[str, T]:
         """Every implementation by name."""

@@ -97,7 +97,7 @@ async def _roast(
         Path(opened.mirror), commit, worktree.path, means.settings.file_bytes, coverage
     )
     cache = ObservationCache(means.cache)
-    return await roast(tree, means.sandbox, personas=tuple(load_personas().values()), cache=cache)
+    return await roast(tree, means.sandbox, personas=load_personas(), cache=cache)
 
 
 async def _store(means: Means, session_id: SessionId, moment: str, result: Roast, seconds: float) -> None:
@@ -109,7 +109,7 @@ async def _store(means: Means, session_id: SessionId, moment: str, result: Roast
         by_severity = (info, low, medium, high, critical)
         uow.record(session_id, RoastFinished(moment, len(result.findings), by_severity, seconds, failures))
         if moment == "before":
-            for persona in load_personas().values():
+            for persona in load_personas():
                 if spoken := _words(persona, result.findings):
                     uow.record(session_id, spoken)
 

@@ -23,13 +23,15 @@ from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
 from bullpen.flow.items.validate import validate_item
+from bullpen.kernel.clock import now
 from bullpen.recipes.base import Recipe
 from bullpen.recipes.catalogue import Catalogue, catalogue
-from bullpen.vcs.history import FileHistory, file_histories
+from bullpen.vcs.history import FileHistory, read_history
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work.actions.items import propose_items, record_broken_dependency
 from bullpen.work.actions.tasks import add_tasks
 
+DAY = 86_400
 MOST_STORED = 2000  # items kept for people to see; the findings behind the rest are in the report
 PHASES = (
     ("develop", "developer", "change the code"),
@@ -96,7 +98,8 @@ async def _know(means: Means, session_id: SessionId, opened: Opened, report: Tes
     tree = await source_tree(Path(opened.mirror), opened.base, worktree.path, means.settings.file_bytes)
     counts = await asyncio.to_thread(_line_counts, worktree.path, list(tree.files))
     graph = await asyncio.to_thread(module_graph, worktree.path, list(tree.files))
-    history = await file_histories(Path(opened.mirror), opened.base)
+    since = int(now()) - 365 * DAY
+    history = (await read_history(Path(opened.mirror), opened.base, since=since)).files
     await release_worktree(worktree)
     return _Knowledge(counts, graph, history, report.coverage, has_tests=bool(report.passed()))
 
@@ -150,7 +153,7 @@ def _facts(draft: ItemDraft, known: _Knowledge) -> FileFacts:
         importers=known.graph.reach(draft.path) if draft.path.endswith(".py") else None,
         changes=history.commits if history else None,
         covered=cover.share if cover else None,
-        age_days=history.age_days if history else None,
+        age_days=(now() - history.last_at) / DAY if history else None,
         is_test=is_test_path(draft.path),
     )
 

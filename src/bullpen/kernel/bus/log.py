@@ -81,9 +81,9 @@ class EventLog:
 
 
 async def replay(
-    uow: UnitOfWork, session_id: SessionId, after: int = 0, limit: int = 1000
+    uow: UnitOfWork, session_id: SessionId, after: int = 0, limit: int = 1000, subject: str = ""
 ) -> Sequence[Recorded]:
-    """Up to ``limit`` events of a session behind a position, in order."""
+    """Up to ``limit`` events of a session behind a position, in order; only those about ``subject`` if given."""
     log = tables.event.c
     statement = (
         select(log.position, log.session_id, log.at, log.actor_id, log.type, log.body)

@@ -1,0 +1,83 @@
+"""The only wiring: settings, storage, sandbox, models, workflows."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from bullpen.agents.registry import Registry
+from bullpen.domain.actor import Actor, local_person
+from bullpen.flow.improve.crew import Crew
+from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.session import OpenSessions
+from bullpen.flow.workflows.improve import improve
+from bullpen.flow.workflows.work_item import Bench, work_item
+from bullpen.kernel.bus.log import EventLog
+from bullpen.kernel.durable import DurableEngine
+from bullpen.kernel.settings import Settings
+from bullpen.kernel.storage.database import Database, open_store
+from bullpen.models.registry import Models
+from bullpen.sandbox.base import Probe
+from bullpen.sandbox.choose import choose_sandbox
+
+
+@dataclass(frozen=True, slots=True)
+class Records:
+    """The database, and the log that feeds from it."""
+
+    settings: Settings
+    database: Database
+    log: EventLog
+    actor: Actor
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Everything a session runs with."""
+
+    records: Records
+    means: Means
+    bench: Bench
+    probe: Probe
+
+
+@asynccontextmanager
+async def open_records(settings: Settings) -> AsyncGenerator[Records]:
+    """The records, for commands that only look or answer."""
+    log = EventLog()
+    store = await open_store(settings.database)
+    try:
+        yield Records(settings, Database(store, log), log, local_person())
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
+    """Records, a sandbox that works, and the agents.
+
+    Raises:
+        Missing: no sandbox works on this machine; the message says how to get one.
+    """
+    sandbox, probe = await choose_sandbox(settings.sandbox)
+    async with open_records(settings) as records:
+        lanes = asyncio.Semaphore(settings.parallel or os.cpu_count() or 1)
+        means = Means(settings, records.database, records.actor, sandbox, lanes)
+        crew = Crew(means, Models(), Registry.built_in())
+        yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
+
+
+@asynccontextmanager
+async def open_engine(workshop: Workshop, executor: str) -> AsyncGenerator[DurableEngine]:
+    """The durable engine with all workflows, for one executor. What the executor left is taken up on entering."""
+    settings = workshop.means.settings
+    url = settings.database_url or f"sqlite:///{settings.home / 'engine.db'}"
+    workflows = {"improve": partial(improve, workshop.bench), "work_item": partial(work_item, workshop.bench)}
+    engine = DurableEngine(url, executor, workflows)
+    await engine.launch()
+    try:
+        yield engine
+    finally:
+        await engine.close()

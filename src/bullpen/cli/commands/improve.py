@@ -1,0 +1,71 @@
+"""Find what is wrong with a repository, mend it, prove it, and leave a branch and a report."""
+
+import asyncio
+
+import click
+
+from bullpen.cli.watching import watch_session
+from bullpen.domain.money import Money
+from bullpen.flow.improve.options import ImproveOptions
+
+
+@click.command()
+@click.argument("repo", default=".")
+@click.option("--goal", default="", help="What you want, in words.")
+@click.option("--only", multiple=True, metavar="RULE|PATH", help="Only these rules, concerns or paths; repeatable.")
+@click.option("--max", "most", type=click.IntRange(1, 10_000), help="Work on at most this many items.")
+@click.option("--budget", default="0", metavar="USD", help="Spend at most this on models.")
+@click.option("--approve", multiple=True, metavar="RULE", help="Allow recipes that may change behaviour for a rule.")
+@click.option("--baseline", default="", metavar="FILE", help="Leave out the findings of this SARIF file.")
+@click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
+@click.option("--resume", is_flag=True, help="Go on with the session that was interrupted.")
+@click.option("--session", "session_id", default="", metavar="ID", help="With --resume: this session.")
+@click.option("--python", default=None, metavar="PATH", help="Interpreter for the project's tests.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.option("--quiet", is_flag=True, help="Print only the result.")
+def improve(
+    repo: str,
+    goal: str,
+    only: tuple[str, ...],
+    most: int | None,
+    budget: str,
+    approve: tuple[str, ...],
+    baseline: str,
+    dry_run: bool,
+    resume: bool,
+    session_id: str,
+    python: str | None,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Roast REPO (a folder or a git URL), mend what can be proved, and leave a branch and a report.
+
+    Nothing is written to your checkout or to the branch you are on.
+    """
+    from bullpen.kernel.settings import read_settings
+
+    settings = read_settings(python=python)
+    options = ImproveOptions(
+        source=_absolute(repo),
+        goal=goal,
+        only=only,
+        max_items=most or settings.max_items,
+        budget=Money.parse(budget),
+        dry_run=dry_run,
+        approve=approve,
+        baseline=baseline,
+    )
+    return asyncio.run(
+        watch_session(settings, options, resume=resume, session_id=session_id, as_json=as_json, quiet=quiet)
+    )
+
+
+def _absolute(repo: str) -> str:
+    """A folder's full path, so that a session can be found again from anywhere; a URL as it is."""
+    from pathlib import Path
+
+    is_url = "://" in repo or (":" in repo and not Path(repo).exists())
+    return repo if is_url else str(Path(repo).absolute())
+
+
+COMMAND = improve

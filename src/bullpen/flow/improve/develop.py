@@ -1,0 +1,143 @@
+"""Develop: an agent changes the code for one item, in its own worktree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from bullpen.domain.change import Applicability, Site
+from bullpen.domain.finding import Finding
+from bullpen.domain.work_item import ItemDraft
+from bullpen.flow.improve.bench import ItemInspector, ItemTests, ItemWorktree
+from bullpen.flow.improve.crew import Crew, Errand
+from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.plan import candidates, item_task
+from bullpen.flow.improve.prove import look_at, tip_worktree
+from bullpen.flow.improve.session import ImproveSession
+from bullpen.flow.scope import agreed_ranges
+from bullpen.models.facts import Facts
+from bullpen.recipes.catalogue import catalogue
+from bullpen.tools.base import Skills
+from bullpen.tools.workspace import Scope
+from bullpen.vcs.worktrees import release_worktree, take_worktree
+
+
+@dataclass(frozen=True, slots=True)
+class WorkOrder:
+    """Work on one item from one commit."""
+
+    session: str
+    item: str
+    wave: int
+    tip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Developed:
+    """What a developer left. ``tree`` is empty where nothing could be done; ``summary`` says why."""
+
+    tree: str
+    summary: str
+    approach: str
+    tried: tuple[str, ...]
+    recipe: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What a later attempt is told: approaches that failed, and how the last one did."""
+
+    tried: tuple[str, ...] = ()
+    failure: str = ""
+
+
+async def relocate(
+    means: Means, session: ImproveSession, draft: ItemDraft, tip: str, known: Sequence[Finding]
+) -> tuple[ItemDraft, tuple[Finding, ...]]:
+    """The item as it stands at ``tip``, where earlier changes may have moved its lines or mended it already."""
+    worktree = await tip_worktree(session.mirror, means.folder(session.id).worktrees, tip)
+    mine = [found for found in known if found.place.path == draft.path]
+    looked = await look_at(means, worktree, tip, [draft.path], draft.rule, mine)
+    left = tuple(found for found in looked.findings if found.fingerprint in draft.fingerprints)
+    lines = tuple(sorted({found.place.line for found in left}))
+    return replace(draft, lines=lines, fingerprints=tuple(sorted(one.fingerprint for one in left))), left
+
+
+async def develop(
+    means: Means,
+    crew: Crew,
+    session: ImproveSession,
+    order: WorkOrder,
+    attempt: int,
+    draft: ItemDraft,
+    findings: Sequence[Finding],
+    feedback: Feedback,
+) -> Developed:
+    """Let the developer work; its worktree is checked out from the tip, and given back when its tree is kept."""
+    folder = means.folder(session.id).worktrees
+    owner = f"develop-{order.item}-{order.wave}-{attempt}"
+    checkout = await take_worktree(session.mirror, folder, owner, order.tip)
+    worktree = ItemWorktree(checkout, order.tip)
+    recipes = candidates(draft, catalogue(), session.options)
+    facts = Facts(
+        path=draft.path,
+        lines=draft.lines,
+        rules=tuple({rule for found in findings for rule in (found.rule, *found.same_as)}),
+        fingerprints=draft.fingerprints,
+        recipes=tuple(recipe.name for recipe in recipes),
+        tried=feedback.tried,
+        failure=feedback.failure,
+    )
+    errand = Errand(
+        task=item_task(session.id, order.item, "develop"),
+        role="developer",
+        text=_words(draft, feedback),
+        facts=facts,
+        attempt=_attempt_number(order, attempt),
+        workspace=checkout.path,
+        worktree=worktree,
+        scope=_scope(draft, await worktree.original(draft.path)),
+        skills=Skills(
+            recipes=catalogue(),
+            tests=ItemTests(session.tests, worktree),
+            analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
+        ),
+        sites={draft.path: tuple(_site(found) for found in findings)},
+        findings=tuple(findings),
+        tried=frozenset(feedback.tried),
+        allow_unsafe=any(recipe.applicability is Applicability.UNSAFE for recipe in recipes),
+    )
+    result = await crew.send(session, errand)
+    tree = await worktree.snapshot() if result.done else ""
+    await release_worktree(checkout)
+    approach = result.data.get("approach", "")
+    return Developed(tree, result.summary, approach, result.tried, approach.split("@", 1)[0])
+
+
+def _attempt_number(order: WorkOrder, attempt: int) -> int:
+    """Attempts of later waves are counted on, so that each has records of its own."""
+    return order.wave * 100 + attempt
+
+
+def _scope(draft: ItemDraft, before: bytes | None) -> Scope:
+    ranges = tuple(agreed_ranges(draft.path, draft.lines, before or b""))
+    folders = ("tests", "test") if draft.kind == "qa" else ()
+    return Scope(files={draft.path: ranges}, folders=folders)
+
+
+def _site(found: Finding) -> Site:
+    place = found.place
+    return Site(place.line, place.column, place.end_line, found.rule, found.message, place.symbol)
+
+
+def _words(draft: ItemDraft, feedback: Feedback) -> str:
+    parts = [
+        draft.title,
+        draft.why,
+        "Where:\n" + "\n".join(f"- {line}" for line in draft.evidence),
+        "Done when:\n" + "\n".join(f"- {line}" for line in draft.acceptance),
+    ]
+    if feedback.failure:
+        tried = "; ".join(feedback.tried) or "nothing that is named"
+        parts.append(
+            f"An earlier attempt failed: {feedback.failure}\nTried already: {tried}. Take another way."
+        )
+    return "\n\n".join(parts)

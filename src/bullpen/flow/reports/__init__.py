@@ -1,0 +1,1 @@
+"""What a session came to, for people and programs."""

@@ -1,0 +1,45 @@
+"""Start or take up an improve session."""
+
+from bullpen.domain.errors import NotFound
+from bullpen.domain.ids import SessionId, new_id
+from bullpen.domain.session import Session, Stage
+from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.kernel.durable import DurableEngine, Run
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
+from bullpen.sessions.actions import create_session, note_facts, reach_stage
+from bullpen.sessions.queries import get_session, list_sessions
+
+
+async def new_improve_session(uow: UnitOfWork, options: ImproveOptions, session_id: str = "") -> Session:
+    """A session for these options, not yet running."""
+    name = SessionId(session_id or new_id("ses"))
+    goal = options.goal or "find what is wrong and mend what can be proved"
+    stored = OPTIONS.dump_json(options).decode()
+    return await create_session(uow, name, kind="improve", goal=goal, project=options.source, options=stored)
+
+
+async def session_to_resume(uow: UnitOfWork, project: str, session_id: str = "") -> Session:
+    """The named session, or the newest one of the project that has not come to its end.
+
+    Raises:
+        NotFound: there is none.
+    """
+    if session_id:
+        return await get_session(uow, session_id)
+    known = await list_sessions(uow, project=project, kind="improve")
+    found = next((one for one in known if one.stage is not Stage.DONE), None)
+    if found is None:
+        raise NotFound(
+            f"There is no unfinished session for {project}.", remedy="Run `bullpen improve` without --resume."
+        )
+    return found
+
+
+async def run_improve(engine: DurableEngine, uow: UnitOfWork, session: Session) -> Run:
+    """Run a session, or join its run if that was interrupted; one that failed or was stopped begins another run."""
+    number = int(session.metadata.get("run", "0"))
+    if session.stage in (Stage.FAILED, Stage.CANCELLED):
+        number += 1
+        await note_facts(uow, session.id, run=str(number))
+        await reach_stage(uow, session.id, Stage.INITIALIZE, "taken up again")
+    return await engine.start("improve", f"{session.id}:run-{number}", session.id)

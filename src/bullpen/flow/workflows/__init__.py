@@ -1,0 +1,1 @@
+"""Durable functions: one file each."""

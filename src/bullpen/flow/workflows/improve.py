@@ -1,0 +1,230 @@
+"""Improve a repository: the main job as one durable function.
+
+Its steps are kept; its children, one per item, are durable functions of their own. What it decides next it reads from
+the records, so a run that was interrupted comes to the same branch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from pydantic import TypeAdapter
+
+from bullpen.domain.errors import BullpenError, LimitExceeded
+from bullpen.domain.events.improve import (
+    BatchBisected,
+    ChangeLanded,
+    ChangeSentBack,
+    EnvironmentPrepared,
+    WaveStarted,
+)
+from bullpen.domain.ids import ItemId, SessionId
+from bullpen.domain.session import Stage
+from bullpen.domain.task import TaskState
+from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.improve.conclude import Concluded, conclude
+from bullpen.flow.improve.develop import WorkOrder
+from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
+from bullpen.flow.improve.look import Looked, look
+from bullpen.flow.improve.open import Opened, open_repository
+from bullpen.flow.improve.options import OPTIONS
+from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
+from bullpen.flow.improve.session import remember
+from bullpen.flow.items.order import next_wave
+from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
+from bullpen.kernel.clock import now
+from bullpen.kernel.durable import Json, start_child, step
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
+from bullpen.recipes.catalogue import catalogue
+from bullpen.sessions import queries as session_queries
+from bullpen.sessions.actions import note_facts, reach_stage
+from bullpen.testing.environment import prepare_environment
+from bullpen.work import queries
+from bullpen.work.actions.evidence import keep_evidence
+from bullpen.work.actions.items import move_item
+from bullpen.work.actions.tasks import move_task
+
+RETURNS = 2  # times the merge queue may give an item back before it is left undone
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a session ended. ``problem`` and ``remedy`` are for people where it failed."""
+
+    stage: Stage
+    branch: str = ""
+    commit: str = ""
+    landed: int = 0
+    failed: int = 0
+    problem: str = ""
+    remedy: str = ""
+
+
+ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
+
+
+async def improve(bench: Bench, argument: str) -> Json:
+    """The durable function. ``argument`` is the session's id; the result an ``Ended`` as JSON values."""
+    session_id = SessionId(argument)
+    try:
+        ended = await _improve(bench, session_id)
+    except BullpenError as error:
+        ended = Ended(Stage.FAILED, problem=error.sentence, remedy=error.remedy)
+        await _reach(bench, session_id, Stage.FAILED, error.sentence)
+    return ENDED.dump_python(ended, mode="json")
+
+
+async def _improve(bench: Bench, session_id: SessionId) -> Ended:
+    means = bench.means
+    async with means.database.view(means.actor) as uow:
+        stored = await session_queries.get_session(uow, session_id)
+    options = OPTIONS.validate_json(stored.options)
+    opened = await step("open", Opened, partial(_open, bench, session_id))
+    await step("look", Looked, partial(_look, bench, session_id, opened))
+    planned = await step("plan", Planned, partial(_plan, bench, session_id, opened))
+    if options.dry_run or not planned.ready:
+        return await _end(bench, session_id, opened.base, changed=False)
+    await _reach(bench, session_id, Stage.DESIGN)
+    await _reach(bench, session_id, Stage.IMPLEMENTATION)
+    tip, wave = opened.base, 0
+    while True:
+        chosen = await step(f"choose-{wave}", list[str], partial(_choose, bench, session_id, wave, tip))
+        if not chosen:
+            break
+        results = await _work(session_id, wave, tip, chosen)
+        tip = await step(f"land-{wave}", str, partial(_land, bench, session_id, tip, results))
+        wave += 1
+    return await _end(bench, session_id, tip, changed=tip != opened.base)
+
+
+async def _open(bench: Bench, session_id: SessionId) -> Opened:
+    means = bench.means
+    await _reach(bench, session_id, Stage.INITIALIZE)
+    async with means.database.view(means.actor) as uow:
+        options = OPTIONS.validate_json((await session_queries.get_session(uow, session_id)).options)
+    opened = await open_repository(means, session_id, options)
+    started = now()
+    environment = await prepare_environment(means, opened)
+    async with means.database.transaction(means.actor) as uow:
+        uow.record(session_id, EnvironmentPrepared(environment.origin, environment.notes, now() - started))
+    await remember(means, session_id, opened, environment)
+    return opened
+
+
+async def _look(bench: Bench, session_id: SessionId, opened: Opened) -> Looked:
+    await _reach(bench, session_id, Stage.PLANNING)
+    await _reach(bench, session_id, Stage.ANALYSIS)
+    session = await bench.sessions.get(session_id)
+    return await look(bench.means, session_id, opened, opened.base, "before", session.tests)
+
+
+async def _plan(bench: Bench, session_id: SessionId, opened: Opened) -> Planned:
+    session = await bench.sessions.get(session_id)
+    return await plan(bench.means, session_id, opened, session.options)
+
+
+async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> list[str]:
+    """The next wave; the first ones are small, so that the first proved change comes soon."""
+    means = bench.means
+    async with means.database.view(means.actor) as uow:
+        items = await queries.list_items(uow, session_id)
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+    waiting = [item for item in items if item.state is ItemState.READY]
+    ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
+    size = min(means.settings.batch, 2 ** (wave + 1))
+    chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(facts))
+    async with means.database.transaction(means.actor) as uow:
+        for item in chosen:
+            await move_item(uow, session_id, item.id, ItemState.IN_PROGRESS)
+            await move_task(uow, session_id, item_task(session_id, item.id), TaskState.RUNNING)
+        if chosen:
+            uow.record(session_id, WaveStarted(wave, tip, tuple(item.id for item in chosen)))
+    return [item.id for item in chosen]
+
+
+def _apart(facts: object) -> frozenset[tuple[ItemId, ItemId]]:
+    return frozenset()
+
+
+async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str]) -> list[ItemResult]:
+    runs = [
+        await start_child(
+            "work_item",
+            f"{session_id}:{wave}:{item}",
+            ORDER.dump_json(WorkOrder(session_id, item, wave, tip)).decode(),
+        )
+        for item in chosen
+    ]
+    return [RESULT.validate_python(await run.result()) for run in runs]
+
+
+async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence[ItemResult]) -> str:
+    means = bench.means
+    session, baseline = await bench.sessions.with_baseline(session_id)
+    async with means.database.view(means.actor) as uow:
+        items = {item.id: item for item in await queries.list_items(uow, session_id)}
+    queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
+    batch = [_accepted(items[ItemId(one.item)], one) for one in results if one.accepted]
+    landing = await land_batch(queue, tip, batch)
+    async with means.database.transaction(means.actor) as uow:
+        for one in results:
+            if not one.accepted:
+                await _leave(uow, session_id, one)
+        await _record_landing(uow, session_id, landing, session.started_at, [one.draft.id for one in batch])
+        await note_facts(uow, session_id, tip=landing.tip)
+    return landing.tip
+
+
+def _accepted(item: WorkItem, result: ItemResult) -> Accepted:
+    if result.evidence is None:
+        raise LimitExceeded(f"{item.id} was accepted without evidence.")
+    source = catalogue().load(result.recipe).source if result.recipe else ""
+    return Accepted(item.draft, result.evidence, result.commit, source)
+
+
+async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> None:
+    state = ItemState.REJECTED if result.already else ItemState.BLOCKED
+    await move_item(uow, session_id, result.item, state, reason=result.reason)
+    task = TaskState.SKIPPED if result.already else TaskState.FAILED
+    await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
+
+
+async def _record_landing(
+    uow: UnitOfWork, session_id: SessionId, landing: Landing, started_at: float, batch: Sequence[str]
+) -> None:
+    for landed in landing.landed:
+        await move_item(uow, session_id, landed.item, ItemState.IN_REVIEW)
+        await move_item(uow, session_id, landed.item, ItemState.DONE, change=landed.commit)
+        await move_task(
+            uow, session_id, item_task(session_id, landed.item), TaskState.DONE, landed.commit[:12]
+        )
+        await keep_evidence(uow, session_id, landed.commit, landed.evidence)
+        uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at))
+    for back in landing.sent_back:
+        await _send_back(uow, session_id, back.item, back.reason)
+        if not back.met and len(batch) > 1:
+            uow.record(session_id, BatchBisected(tuple(batch), back.item, landing.runs))
+
+
+async def _send_back(uow: UnitOfWork, session_id: SessionId, item_id: str, reason: str) -> None:
+    """To be worked again upon what landed; an item that came back too often is left, with the reason."""
+    item = await queries.get_item(uow, session_id, item_id)
+    returns = sum(step.state is ItemState.READY for step in item.history)
+    state = ItemState.READY if returns <= RETURNS else ItemState.BLOCKED
+    await move_item(uow, session_id, item_id, state, reason=reason)
+    await move_task(uow, session_id, item_task(session_id, item_id), TaskState.WAITING, reason)
+    uow.record(session_id, ChangeSentBack(item_id, reason))
+
+
+async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
+    done = await step(
+        "conclude", Concluded, partial(conclude, bench.means, bench.sessions, session_id, tip, changed)
+    )
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
+    return Ended(Stage.DONE, done.branch, done.commit, done.landed, done.failed)
+
+
+async def _reach(bench: Bench, session_id: SessionId, stage: Stage, reason: str = "") -> None:
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        await reach_stage(uow, session_id, stage, reason)

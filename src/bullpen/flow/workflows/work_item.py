@@ -1,0 +1,166 @@
+"""Work on one item: develop, prove, review, judge; again with what was learned, as often as allowed."""
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from pydantic import TypeAdapter
+
+from bullpen.analysis import queries as findings_queries
+from bullpen.domain.errors import BullpenError
+from bullpen.domain.events.improve import ChangeProved, ChangeRefused
+from bullpen.domain.finding import Finding
+from bullpen.domain.ids import SessionId
+from bullpen.domain.task import TaskState
+from bullpen.domain.verdict import Evidence
+from bullpen.domain.work_item import ItemDraft
+from bullpen.flow.gates import DEFAULT_GATES, parse_gates
+from bullpen.flow.improve.assess import assess
+from bullpen.flow.improve.crew import Crew
+from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
+from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.plan import item_task
+from bullpen.flow.improve.prove import Case, candidate_commit, prove
+from bullpen.flow.improve.session import OpenSessions
+from bullpen.kernel.durable import Json, step
+from bullpen.work import queries
+from bullpen.work.actions.tasks import move_task
+
+ORDER: TypeAdapter[WorkOrder] = TypeAdapter(WorkOrder)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemResult:
+    """How an item ended. ``commit`` holds its change upon the wave's tip; ``already`` means nothing was left to mend."""
+
+    item: str
+    accepted: bool
+    reason: str
+    commit: str = ""
+    already: bool = False
+    evidence: Evidence | None = None
+    recipe: str = ""
+    tried: tuple[str, ...] = ()
+
+
+RESULT: TypeAdapter[ItemResult] = TypeAdapter(ItemResult)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What item workflows share in a process."""
+
+    means: Means
+    crew: Crew
+    sessions: OpenSessions
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """One attempt that was worked through."""
+
+    developed: Developed
+    accepted: bool
+    reason: str
+    evidence: Evidence | None = field(default=None)
+    commit: str = ""
+
+
+async def work_item(bench: Bench, argument: str) -> Json:
+    """The durable function. ``argument`` is a ``WorkOrder`` as JSON; the result an ``ItemResult`` as JSON values."""
+    order = ORDER.validate_json(argument)
+    feedback = Feedback()
+    refused: _Tried | None = None
+    for attempt in range(1, bench.means.settings.attempts + 1):
+        tried = await step(f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback))
+        if tried.accepted:
+            return _result(order, tried)
+        if (
+            not tried.developed.tree
+        ):  # the developer has no other way; what was wrong with its last one says more
+            return _result(order, refused or tried)
+        refused = tried
+        feedback = _learn(feedback, tried)
+    return _result(
+        order, refused or _Tried(Developed("", "", "", ()), accepted=False, reason="no attempt was allowed")
+    )
+
+
+def _learn(feedback: Feedback, tried: _Tried) -> Feedback:
+    keys = (*feedback.tried, *tried.developed.tried, tried.developed.approach)
+    return Feedback(tuple(dict.fromkeys(key for key in keys if key)), tried.reason)
+
+
+def _result(order: WorkOrder, tried: _Tried) -> Json:
+    done = ItemResult(
+        item=order.item,
+        accepted=tried.accepted,
+        reason=tried.reason,
+        commit=tried.commit,
+        already=tried.reason == _ALREADY,
+        evidence=tried.evidence,
+        recipe=tried.developed.recipe,
+        tried=tried.developed.tried,
+    )
+    return RESULT.dump_python(done, mode="json")
+
+
+_ALREADY = "an earlier change mended it"
+
+
+async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
+    session, baseline = await bench.sessions.with_baseline(SessionId(order.session))
+    draft, findings = await _as_it_stands(bench, order)
+    if not findings:
+        return _Tried(Developed("", _ALREADY, "", ()), accepted=False, reason=_ALREADY)
+    try:
+        await _show(bench, order, "develop", TaskState.RUNNING, f"attempt {attempt}")
+        developed = await develop(bench.means, bench.crew, session, order, attempt, draft, findings, feedback)
+        if not developed.tree:
+            await _show(bench, order, "develop", TaskState.FAILED, developed.summary)
+            return _Tried(developed, accepted=False, reason=developed.summary)
+        await _show(bench, order, "develop", TaskState.DONE, developed.approach)
+        await _show(bench, order, "test", TaskState.RUNNING)
+        case = Case(draft, order.tip, developed.tree, session.mirror, baseline)
+        folder = bench.means.folder(session.id).worktrees
+        proof = await prove(bench.means, folder, case, session.tests)
+        await _show(bench, order, "test", TaskState.DONE, f"{len(proof.evidence.tests_after)} tests pass")
+        for phase in ("review", "judge"):
+            await _show(bench, order, phase, TaskState.RUNNING)
+        gates = parse_gates(DEFAULT_GATES)
+        number = order.wave * 100 + attempt
+        assessed = await assess(
+            bench.means, bench.crew, session, draft, findings, proof, order.tip, number, gates
+        )
+    except BullpenError as error:
+        return _Tried(Developed("", error.sentence, "", ()), accepted=False, reason=error.sentence)
+    state = TaskState.DONE if assessed.accepted else TaskState.FAILED
+    for phase in ("review", "judge"):
+        await _show(bench, order, phase, state, assessed.reason)
+    evidence = replace(proof.evidence, verdict=assessed.verdict)
+    await _tell(bench, order, attempt, evidence, assessed.reason)
+    commit = await candidate_commit(session.mirror, developed.tree, order.tip)
+    return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit)
+
+
+async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tuple[Finding, ...]]:
+    session = await bench.sessions.get(SessionId(order.session))
+    async with bench.means.database.view(bench.means.actor) as uow:
+        item = await queries.get_item(uow, session.id, order.item)
+        known = await findings_queries.list_findings(uow, session.id, "before", item.draft.path)
+    return await relocate(bench.means, session, item.draft, order.tip, known)
+
+
+async def _show(bench: Bench, order: WorkOrder, phase: str, state: TaskState, note: str = "") -> None:
+    session_id = SessionId(order.session)
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        await move_task(uow, session_id, item_task(session_id, order.item, phase), state, note)
+
+
+async def _tell(bench: Bench, order: WorkOrder, attempt: int, evidence: Evidence, reason: str) -> None:
+    verdict = evidence.verdict
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        if not reason:
+            uow.record(SessionId(order.session), ChangeProved(order.item, evidence.tree_after, "judge"))
+            return
+        failed = tuple(gate.name for gate in verdict.gates if not gate.passed) if verdict else ()
+        uow.record(SessionId(order.session), ChangeRefused(order.item, attempt, failed, reason))
