@@ -22,6 +22,7 @@ class Span:
     start: tuple[int, int]
     end: tuple[int, int]
     is_import: bool = False
+    is_text: bool = False  # a docstring
 
     def covers(self, line: int, offset: int) -> bool:
         """Whether the position lies in it."""
@@ -67,10 +68,10 @@ class Outline:
     def snippet(self, place: Place) -> str:
         """The text that is at fault: the statement in Python, the marked region or the line elsewhere.
 
-        Of an import only the marked name, since what stands beside it changes often.
+        Of an import or a docstring only what is marked, since what stands beside it changes often.
         """
         span = self._statement_at(place)
-        if span is None or (span.is_import and place.end_column):
+        if span is None or span.is_text or (span.is_import and place.end_column):
             text = self._region(place)
         else:
             text = self._slice(span)
@@ -136,7 +137,12 @@ def _statements(tree: ast.Module) -> Iterator[Span]:
         if isinstance(node, ast.stmt | ast.excepthandler):
             start = _start(node)
             end = _header_end(node)
-            yield Span(start, end, isinstance(node, ast.Import | ast.ImportFrom))
+            yield Span(start, end, isinstance(node, ast.Import | ast.ImportFrom), _is_text(node))
+
+
+def _is_text(node: ast.AST) -> bool:
+    value = node.value if isinstance(node, ast.Expr) else None
+    return isinstance(value, ast.Constant) and isinstance(value.value, str)
 
 
 def _header_end(node: ast.stmt | ast.excepthandler) -> tuple[int, int]:
