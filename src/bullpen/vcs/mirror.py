@@ -10,9 +10,9 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from bullpen.domain.errors import UnusableRepository
+from bullpen.domain.errors import BullpenError, UnusableRepository
 from bullpen.vcs.folders import delete_folder, file_lock
-from bullpen.vcs.git import GitDir, distrust, git, git_version
+from bullpen.vcs.git import git, git_version
 from bullpen.vcs.source import Source
 
 SOURCE_HEAD = "refs/bullpen/source-head"
@@ -130,18 +130,20 @@ async def _fetch(path: Path, source: Source, depth: int | None) -> None:
             seconds=FETCH_SECONDS,
             network=source.files is None,
         )
-    except UnusableRepository as error:
+    except BullpenError as error:
+        if error.code not in ("git-failed", UnusableRepository.code):
+            raise
+        remedy = await _copy_remedy(source)
         raise UnusableRepository(
-            f"{source.shown} cannot be copied: {error.sentence}", remedy=await _copy_remedy(source)
+            f"{source.shown} cannot be copied: {error.sentence}", remedy=remedy
         ) from error
 
 
 async def _copy_remedy(source: Source) -> str:
     if source.files is None:
         return "Check the URL and your access to it."
-    place = await distrust(GitDir(source.files.git_dir))
-    partial = await git(place, "config", "--get-regexp", r"^remote\..*\.promisor$", accept=(0, 1))
-    if partial.stdout:
+    promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
+    if (await git(source.files.git_dir, *promisors, accept=(0, 1))).stdout:
         return (
             "It is a partial clone: fetch the rest with git fetch --refetch --no-filter, or clone it in full."
         )

@@ -6,7 +6,7 @@ from shlex import quote
 
 from bullpen.domain.errors import BullpenError, Conflict, PermissionRefused
 from bullpen.vcs.commits import BULLPEN, check_ref_name, resolve_commit
-from bullpen.vcs.git import GitDir, distrust, git
+from bullpen.vcs.git import GitDir, git
 from bullpen.vcs.location import RepositoryFiles
 from bullpen.vcs.source import Source
 
@@ -69,7 +69,8 @@ _ANOTHER_NAME = "Choose another branch name, or delete the branch there first."
 
 
 async def _fetch_into(files: RepositoryFiles, mirror: Path, branch: str, top: Path) -> None:
-    place = await distrust(GitDir(files.common_dir))
+    # The longest match wins, so no rule of the user's configuration sends git elsewhere.
+    place = GitDir(files.common_dir, overrides=((f"url.{mirror}.insteadOf", str(mirror)),))
     ref = f"refs/heads/{branch}"
     if ref in await _checked_out(place):
         raise Conflict(f"{branch} is checked out in {top}.", remedy="Switch to another branch there first.")
