@@ -19,7 +19,9 @@ from bullpen.recipes.base import RecipeJob
 from bullpen.recipes.python_tests import RECIPES
 from bullpen.sandbox.base import Command, End, Outcome
 
-CHARACTERISE, ERROR_PATH = RECIPES
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bwrap")]
+BY_NAME = {recipe.name: recipe for recipe in RECIPES}
+CHARACTERISE, ERROR_PATH = BY_NAME["characterise-function"], BY_NAME["test-error-path"]
 
 
 class Bubblewrap:
