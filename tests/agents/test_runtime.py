@@ -196,7 +196,7 @@ async def test_a_cancel_with_a_reason_ends_a_run_and_a_bare_one_leaves_it_open(c
     for reason, ended in ((None, False), ("A person stopped it.", True)):
         run = scripted_run(context, slow)
         task = asyncio.create_task(run_agent(run))
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0)
         assert run.dialogue.played == 1
         task.cancel(reason) if reason else task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -231,7 +231,7 @@ class ToolContext:
     skills: Skills = field(default_factory=Skills)
     sites: Mapping[str, tuple[Site, ...]] = field(default_factory=dict[str, tuple[Site, ...]])
     baseline: TestReport | None = None
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] | None = None
     coverage: Coverage | None = None
     tried: frozenset[str] = frozenset()
     allow_unsafe: bool = False
