@@ -14,7 +14,7 @@ from bullpen.flow.improve.prove import look_at, tip_worktree
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.scope import agreed_ranges
 from bullpen.models.facts import Facts
-from bullpen.recipes.catalogue import catalogue
+from bullpen.recipes.base import catalogue
 from bullpen.tools.base import Skills
 from bullpen.tools.workspace import Scope
 from bullpen.vcs.worktrees import release_worktree, take_worktree

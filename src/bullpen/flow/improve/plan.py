@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
-from bullpen.analysis.baseline import without_known
-from bullpen.codegraph.imports import ImportGraph, module_graph
+from bullpen.codegraph.imports import Moment, module_graph
 from bullpen.domain.change import Applicability
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import ItemId, SessionId, TaskId, derived_id
@@ -24,8 +23,7 @@ from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
-from bullpen.recipes.base import Recipe
-from bullpen.recipes.catalogue import Catalogue, catalogue
+from bullpen.recipes.base import Catalogue, Recipe, catalogue
 from bullpen.vcs.history import FileHistory, read_history
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work.actions.items import propose_items, record_broken_dependency
@@ -55,7 +53,8 @@ class Planned:
 @dataclass(frozen=True, slots=True)
 class _Knowledge:
     counts: Mapping[str, int]
-    graph: ImportGraph
+    imports: Mapping[str, Sequence[str]]
+    reach: Mapping[str, int]
     history: Mapping[str, FileHistory]
     coverage: Coverage | None
     has_tests: bool
@@ -77,12 +76,10 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
         findings = await findings_queries.list_findings(uow, session_id, "before")
     report = await read_report(means, session_id, "before")
     wanted = [found for found in findings if options.wants(found)]
-    if options.baseline:
-        wanted = list(without_known(wanted, await asyncio.to_thread(Path(options.baseline).read_bytes)))
     known = await _know(means, session_id, opened, report)
     items = _items(session_id, wanted, known, options)
     chosen, counts = _choose(items, options.max_items)
-    order = find_dependencies([item for item in chosen if item.state is ItemState.READY], known.graph.imports)
+    order = find_dependencies([item for item in chosen if item.state is ItemState.READY], known.imports)
     stored = [replace(item, depends_on=order.after.get(item.id, ())) for item in chosen]
     async with means.database.transaction(means.actor) as uow:
         await propose_items(uow, session_id, stored[:MOST_STORED])
@@ -101,7 +98,7 @@ async def _know(means: Means, session_id: SessionId, opened: Opened, report: Tes
     since = int(now()) - 365 * DAY
     history = (await read_history(Path(opened.mirror), opened.base, since=since)).files
     await release_worktree(worktree)
-    return _Knowledge(counts, graph, history, report.coverage, has_tests=bool(report.passed()))
+    return _Knowledge(counts, graph.edges(tuple(Moment)), graph.reach(), history, report.coverage, has_tests=bool(report.passed()))
 
 
 def _line_counts(root: Path, paths: Sequence[str]) -> dict[str, int]:
@@ -127,7 +124,7 @@ def _items(
 
 def _recipe_note(recipes: Catalogue, rule: str) -> RecipeNote | None:
     fitting = [
-        recipe for recipe in recipes.for_rule(rule) if recipe.applicability is not Applicability.DISPLAY
+        recipe for recipe in recipes.mending(rule) if recipe.applicability is not Applicability.DISPLAY
     ]
     return RecipeNote(fitting[0].name, fitting[0].why) if fitting else None
 
@@ -135,7 +132,7 @@ def _recipe_note(recipes: Catalogue, rule: str) -> RecipeNote | None:
 def candidates(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> list[Recipe]:
     """Recipes that may be tried on an item, safe ones first; unsafe ones only where a person approved."""
     allowed = {Applicability.SAFE} | ({Applicability.UNSAFE} if options.approves(draft.rule) else set())
-    return [recipe for recipe in recipes.for_rule(draft.rule) if recipe.applicability in allowed]
+    return [recipe for recipe in recipes.mending(draft.rule) if recipe.applicability in allowed]
 
 
 def _state(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> tuple[ItemState, str]:
@@ -150,7 +147,7 @@ def _facts(draft: ItemDraft, known: _Knowledge) -> FileFacts:
     history = known.history.get(draft.path)
     cover = known.coverage.files.get(draft.path) if known.coverage else None
     return FileFacts(
-        importers=known.graph.reach(draft.path) if draft.path.endswith(".py") else None,
+        importers=known.reach.get(draft.path),
         changes=history.commits if history else None,
         covered=cover.share if cover else None,
         age_days=(now() - history.last_at) / DAY if history else None,

@@ -7,6 +7,7 @@ the records, so a run that was interrupted comes to the same branch.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from pydantic import TypeAdapter
 
@@ -26,6 +27,7 @@ from bullpen.flow.improve.conclude import Concluded, conclude
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
 from bullpen.flow.improve.look import Looked, look
+from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
 from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
@@ -35,10 +37,12 @@ from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.recipes.catalogue import catalogue
+from bullpen.recipes.base import catalogue
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import note_facts, reach_stage
+from bullpen.testing.base import Environment
 from bullpen.testing.environment import prepare_environment
+from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work import queries
 from bullpen.work.actions.evidence import keep_evidence
 from bullpen.work.actions.items import move_item
@@ -104,11 +108,22 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
         options = OPTIONS.validate_json((await session_queries.get_session(uow, session_id)).options)
     opened = await open_repository(means, session_id, options)
     started = now()
-    environment = await prepare_environment(means, opened)
+    environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
         uow.record(session_id, EnvironmentPrepared(environment.origin, environment.notes, now() - started))
     await remember(means, session_id, opened, environment)
     return opened
+
+
+async def _environment(means: Means, session_id: SessionId, opened: Opened) -> Environment:
+    folder = means.folder(session_id).worktrees
+    worktree = await take_worktree(Path(opened.mirror), folder, "environment", opened.base)
+    checkout = Path(opened.checkout) if opened.checkout else None
+    wanted = means.settings.python or None
+    home = means.settings.home
+    environment = await prepare_environment(worktree.path, home, means.sandbox, wanted, checkout=checkout)
+    await release_worktree(worktree)
+    return environment
 
 
 async def _look(bench: Bench, session_id: SessionId, opened: Opened) -> Looked:
@@ -178,7 +193,7 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
 def _accepted(item: WorkItem, result: ItemResult) -> Accepted:
     if result.evidence is None:
         raise LimitExceeded(f"{item.id} was accepted without evidence.")
-    source = catalogue().load(result.recipe).source if result.recipe else ""
+    source = catalogue().named(result.recipe).source if result.recipe else ""
     return Accepted(item.draft, result.evidence, result.commit, source)
 
 
