@@ -42,7 +42,7 @@ def tree(tmp_path: Path) -> SourceTree:
 
 @pytest.fixture
 async def sandbox():
-    return await choose_sandbox()
+    return (await choose_sandbox())[0]
 
 
 @pytest.fixture(params=ANALYSERS.names())
