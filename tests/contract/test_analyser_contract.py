@@ -5,11 +5,11 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from bullpen.sandbox.choose import choose_sandbox
 
 from bullpen.analysis.base import Reach, SourceTree
 from bullpen.analysis.roast import ANALYSERS
 from bullpen.domain.finding import Concern, Severity
+from bullpen.sandbox.choose import choose_sandbox
 
 FILES = {
     "app/main.py": b"import os\nimport app.other\n\n\ndef run(x, y=[]):\n    eval(x)\n    try:\n        y.append(x)\n"
@@ -33,16 +33,16 @@ FILES = {
 def tree(tmp_path: Path) -> SourceTree:
     hashes: dict[str, str] = {}
     for raw_path, content in FILES.items():
-        file = tmp_path / raw_path
+        file = tmp_path / "tree" / raw_path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         hashes[raw_path] = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    return SourceTree(tmp_path, hashes)
+    return SourceTree(tmp_path / "tree", hashes)
 
 
 @pytest.fixture
 async def sandbox():
-    return await choose_sandbox()
+    return (await choose_sandbox())[0]
 
 
 @pytest.fixture(params=ANALYSERS.names())
@@ -63,7 +63,7 @@ async def test_what_it_sees_is_well_formed_and_within_what_it_was_shown(name, tr
     analyser = ANALYSERS.load(name)
     wanted = [path for path in tree.files if analyser.wants(path)]
     for each in await analyser.analyse(tree, wanted, sandbox):
-        assert each.rule.startswith(f"{analyser.name}:")
+        assert each.rule.startswith(f"{analyser.name.replace('_', '-')}:")
         assert each.analyser == analyser.name
         assert each.place.path in wanted
         assert each.place.line >= 1

@@ -10,7 +10,7 @@ from bullpen.analysis.outline import Outline
 from bullpen.analysis.rule_classes import rule_classes
 from bullpen.domain.finding import Finding, Observation
 
-_FIRST_WORD = {"ruff": 0, "ast-grep": 1}  # whose rule names the finding; others follow by name
+_FIRST_WORD = {"ruff": 0, "ast_grep": 1}  # whose rule names the finding; others follow by name
 _SECRET_RULES = ("detect-secrets:", "ruff:S105", "ruff:S106", "ruff:S107")
 _LITERAL = re.compile(r"(\"\"\"|'''|\"|'|`)(?:\\.|(?!\1).)*\1", re.DOTALL)
 _ASSIGNED = re.compile(r"\s*(?:export\s+)?[\"']?[\w.-]+[\"']?\s*[:=]\s*")

@@ -101,6 +101,11 @@ def _load(names: Collection[str]) -> tuple[list[Analyser], list[AnalyserRun]]:
     return loaded, absent
 
 
+def _prefix(analyser: Analyser) -> str:
+    """What its rules start with."""
+    return analyser.name.replace("_", "-")
+
+
 def _job(
     tree: SourceTree, sandbox: Sandbox, cache: ObservationCache | None, paths: Collection[str] | None
 ) -> _Job:

@@ -57,6 +57,7 @@ async def run_tool(
     statuses: frozenset[int] = frozenset({0, 1}),
     stdin: bytes = b"",
     cwd: str = WORK,
+    mounts: tuple[Mount, ...] = (),
     limits: Limits = LIMITS,
 ) -> Outcome:
     """Run one tool over the tree, read-only and without network. ``statuses`` are the exit statuses that mean success.
@@ -69,7 +70,7 @@ async def run_tool(
         workspace=tree.root,
         cwd=cwd,
         env=_environment(),
-        mounts=_tool_mounts(),
+        mounts=(*_tool_mounts(), *mounts),
         limits=limits,
         stdin=stdin,
     )

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from bullpen.domain.events.work import TaskMoved
 from bullpen.flow.improve.options import ImproveOptions
 from bullpen.kernel.settings import Settings
 

@@ -73,6 +73,8 @@ class Duplication:
 
     async def analyse(self, tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> list[Observation]:
         """See ``Analyser.analyse``."""
+        if not paths:
+            return []
         argv = ["/bin/sh", "-c", _SCRIPT, "sh", program("jscpd"), *_options(), *all_or_tree(paths)]
         outcome = await run_tool(sandbox, tree, argv, statuses=frozenset({0}))
         report = cast("_Report | None", parse_json(outcome))

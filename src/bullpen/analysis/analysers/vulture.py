@@ -36,6 +36,8 @@ class Vulture:
 
     async def analyse(self, tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> list[Observation]:
         """See ``Analyser.analyse``."""
+        if not paths:
+            return []
         argv = [*python_module("vulture"), "--config=/dev/null", f"--min-confidence={_LEAST_CONFIDENCE}"]
         statuses = frozenset({0, _FAULTY_INPUT, _FOUND})
         outcome = await run_tool(sandbox, tree, [*argv, *all_or_tree(paths)], statuses=statuses)
