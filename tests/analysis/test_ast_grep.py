@@ -69,8 +69,7 @@ async def test_tests_are_judged_by_the_rules_for_tests(make_tree: MakeTree, sand
         ("# bullpen: ignore[py-busy-wait, py-json-deep-copy]\nx = json.loads(json.dumps(y))\n", []),
         ("x = json.loads(json.dumps(y))  # bullpen: ignore[py-busy-wait]\n", [1]),
         (
-            "x = json.loads(json.dumps(y))  # bullpen: ignore[py-json-deep-copy]\n"
-            "z = json.loads(json.dumps(x))\n",
+            "x = json.loads(json.dumps(y))  # bullpen: ignore[py-json-deep-copy]\nz = json.loads(json.dumps(x))\n",
             [2],
         ),
         ("# bullpen: ignore[py-json-deep-copy]\n\nx = json.loads(json.dumps(y))\n", [3]),

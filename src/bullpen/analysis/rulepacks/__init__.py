@@ -122,7 +122,9 @@ def read_rule(text: str, file: str) -> PackRule:
     try:
         rule = PackRule.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
-        raise InvalidInput(f"The rule file {file} is not YAML: {error}", remedy="Correct its syntax.") from error
+        raise InvalidInput(
+            f"The rule file {file} is not YAML: {error}", remedy="Correct its syntax."
+        ) from error
     except ValidationError as error:
         raise InvalidInput(
             f"The rule file {file} is wrong: {_wrong_fields(error)}", remedy="Correct these fields."
@@ -163,5 +165,7 @@ def load_rules(folder: Path = FOLDER) -> tuple[PackRule, ...]:
     Raises:
         InvalidInput: a file is wrong; see ``read_rule``.
     """
-    rules = (read_rule(file.read_text("utf-8"), file.relative_to(folder).as_posix()) for file in rule_files(folder))
+    rules = (
+        read_rule(file.read_text("utf-8"), file.relative_to(folder).as_posix()) for file in rule_files(folder)
+    )
     return tuple(sorted(rules, key=lambda rule: rule.id))
