@@ -154,6 +154,11 @@ class PythonFile:
         before = max(self.data.rfind(b"\n", 0, offset), self.data.rfind(b"\r", 0, offset))
         return max(before + 1, self.skipped)
 
+    def line_end(self, offset: int) -> int:
+        """Offset of the line end at or after an offset; the end of the file if there is none."""
+        found = re.compile(rb"[\r\n]").search(self.data, offset)
+        return found.start() if found else len(self.data)
+
     def has_comment(self, node: cst.CSTNode) -> bool:
         """Whether a comment stands inside a node."""
         return bool(m.findall(node, m.Comment()))
