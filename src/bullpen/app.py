@@ -65,7 +65,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
     async with open_records(settings) as records:
         lanes = asyncio.Semaphore(settings.parallel or os.cpu_count() or 1)
         means = Means(settings, records.database, records.actor, sandbox, lanes)
-        crew = Crew(means, Models(), Registry.built_in())
+        crew = Crew(means, Models({"default": "playbook:rules", "playbook": "playbook:rules"}), Registry.built_in())
         yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
 
 

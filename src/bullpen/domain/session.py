@@ -35,7 +35,7 @@ STAGES: Mapping[Stage, frozenset[Stage]] = {
     Stage.PLANNING: frozenset({Stage.ANALYSIS}) | _ENDINGS,
     Stage.ANALYSIS: frozenset({Stage.DESIGN, Stage.DONE}) | _ENDINGS,  # done: nothing to improve
     Stage.DESIGN: frozenset({Stage.IMPLEMENTATION, Stage.DONE}) | _ENDINGS,  # done: a dry run
-    Stage.IMPLEMENTATION: frozenset({Stage.TESTING}) | _ENDINGS,
+    Stage.IMPLEMENTATION: frozenset({Stage.TESTING, Stage.DONE}) | _ENDINGS,  # done: nothing could be mended
     Stage.TESTING: frozenset({Stage.VALIDATION}) | _ENDINGS,
     Stage.VALIDATION: frozenset({Stage.DONE, Stage.ANALYSIS}) | _ENDINGS,  # analysis: something is missing
     Stage.DONE: frozenset(),

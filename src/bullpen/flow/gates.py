@@ -38,7 +38,6 @@ guards_broken: "==0"
 outside_scope: "==0"
 style_kept: true
 new_tests_falsified: true
-coverage_drop: "<=1%"
 """
 
 
