@@ -1,0 +1,1 @@
+"""What the kernel offers a sandbox: control groups, call filters, mapped mounts, supervised processes."""
