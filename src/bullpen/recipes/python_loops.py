@@ -241,19 +241,28 @@ def _only_flags(flags: cst.Arg | None) -> bool:
     return flags is None or not m.findall(flags.value, m.Call() | m.Subscript() | m.Lambda())
 
 
+def _outermost(file: PythonFile, loop: cst.For | cst.While) -> cst.For | cst.While:
+    """The outermost loop around, in the same function."""
+    found = loop
+    for one in file.ancestors(loop):
+        if isinstance(one, cst.FunctionDef | cst.ClassDef):
+            break
+        found = one if isinstance(one, cst.For | cst.While) else found
+    return found
+
+
 def _moved(file: PythonFile, assign: cst.Assign, loop: cst.For | cst.While) -> Patch | None:
-    if isinstance(loop, cst.For) and loop.asynchronous is not None:
-        return None
-    start = file.line_start(file.span(assign)[0])
+    top = _outermost(file, loop)
     end = file.line_end(file.span(assign)[1])
-    after = end + len(file.newline) if end < len(file.data) else end
-    indent = file.text(file.line_start(file.span(loop)[0]), file.span(loop)[0])
     first, last = file.lines(assign)
-    if first != last or indent.strip():
+    if first != last or end == len(file.data):
         return None
-    text = indent + file.text(file.span(assign)[0], end) + file.newline
-    before = file.line_start(file.span(loop)[0])
-    return Patch((Edit(before, before, text), Edit(start, after, "")))
+    comments = [line.comment for line in top.leading_lines if line.comment]
+    before = file.line_start(file.span(comments[0] if comments else top)[0])
+    text = file.indent(top) + file.text(file.span(assign)[0], end) + file.newline
+    return Patch(
+        (Edit(before, before, text), Edit(file.line_start(file.span(assign)[0]), end + len(file.newline), ""))
+    )
 
 
 RECIPES = (
