@@ -1,0 +1,1 @@
+"""Kinds of agent: one file each; the file name is the kind's name."""
