@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from bullpen.agents.registry import Registry
+from bullpen.agents.registry import load_roster
 from bullpen.domain.actor import Actor, local_person
 from bullpen.flow.improve.crew import Crew
 from bullpen.flow.improve.means import Means
@@ -65,7 +65,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
     async with open_records(settings) as records:
         lanes = asyncio.Semaphore(settings.parallel or os.cpu_count() or 1)
         means = Means(settings, records.database, records.actor, sandbox, lanes)
-        crew = Crew(means, Models({"default": "playbook:rules", "playbook": "playbook:rules"}), Registry.built_in())
+        crew = Crew(means, Models(_aliases(settings.model)), load_roster())
         yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
 
 
@@ -81,3 +81,9 @@ async def open_engine(workshop: Workshop, executor: str) -> AsyncGenerator[Durab
         yield engine
     finally:
         await engine.close()
+
+
+def _aliases(model: str) -> dict[str, str]:
+    """``default`` means the model that is set; a bare provider name means its only or first model."""
+    named = {"playbook": "playbook:rules"}
+    return {**named, "default": named.get(model, model)}

@@ -44,4 +44,9 @@ async def _show(records: object, session_id: str, *, quiet: bool) -> None:
     assert isinstance(records, Records)
     async for recorded in records.log.follow(records.database, records.actor, session_id):
         if not quiet:
-            print(f"{recorded.at:.1f}", type(recorded.event).__name__, str(recorded.event)[:200], file=sys.stderr)
+            print(
+                f"{recorded.at:.1f}",
+                type(recorded.event).__name__,
+                str(recorded.event)[:200],
+                file=sys.stderr,
+            )

@@ -1,5 +1,6 @@
 """The typed values of a task that a rule-based model reads: what travels in ``Brief.facts``."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -45,3 +46,13 @@ def _frozen(value: Any) -> Any:
 def approach_key(recipe: str, path: str, lines: tuple[int, ...]) -> str:
     """What makes two attempts the same attempt: the recipe, the file and the sites."""
     return f"{recipe}@{path}:{','.join(map(str, sorted(set(lines)))) or 'all'}"
+
+
+def approach_lines(key: str) -> frozenset[int]:
+    """The sites an approach took on; empty means all of them, or that the key names no sites."""
+    sites = key.rsplit(":", 1)[-1]
+    return (
+        frozenset(int(line) for line in sites.split(","))
+        if re.fullmatch(r"\d+(,\d+)*", sites)
+        else frozenset()
+    )

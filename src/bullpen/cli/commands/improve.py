@@ -12,10 +12,14 @@ from bullpen.flow.improve.options import ImproveOptions
 @click.command()
 @click.argument("repo", default=".")
 @click.option("--goal", default="", help="What you want, in words.")
-@click.option("--only", multiple=True, metavar="RULE|PATH", help="Only these rules, concerns or paths; repeatable.")
+@click.option(
+    "--only", multiple=True, metavar="RULE|PATH", help="Only these rules, concerns or paths; repeatable."
+)
 @click.option("--max", "most", type=click.IntRange(1, 10_000), help="Work on at most this many items.")
 @click.option("--budget", default="0", metavar="USD", help="Spend at most this on models.")
-@click.option("--approve", multiple=True, metavar="RULE", help="Allow recipes that may change behaviour for a rule.")
+@click.option(
+    "--approve", multiple=True, metavar="RULE", help="Allow recipes that may change behaviour for a rule."
+)
 @click.option("--baseline", default="", metavar="FILE", help="Leave out the findings of this SARIF file.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the session that was interrupted.")

@@ -1,20 +1,22 @@
 """The crew: send a role on an errand, through the one loop."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bullpen.agents.base import AgentResult, RunLimits
-from bullpen.agents.registry import Registry
-from bullpen.agents.runtime import Run, run_agent
+from bullpen.agents.base import AgentResult, AgentTask
+from bullpen.agents.card import Card
+from bullpen.agents.kinds.built_in import BuiltIn
+from bullpen.agents.registry import Roster
 from bullpen.domain.change import Site
+from bullpen.domain.errors import LimitExceeded
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import TaskId
+from bullpen.domain.money import Money
 from bullpen.flow.improve.bench import ItemWorktree
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad
 from bullpen.flow.improve.session import ImproveSession
-from bullpen.models.base import Brief
 from bullpen.models.facts import Facts
 from bullpen.models.registry import Models
 from bullpen.tools.base import CallKey, Skills, ToolContext
@@ -43,31 +45,39 @@ class Errand:
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """The roles there are, and the models they think with."""
+    """The roles there are, and the models they think with. The default model is the one that is set."""
 
     means: Means
     models: Models
-    registry: Registry
+    roster: Roster
 
     async def send(self, session: ImproveSession, errand: Errand) -> AgentResult:
-        """Run a role on an errand; a run that died goes on from its record."""
-        card = self.registry.card(errand.role)
-        toolbox = Toolbox(tools_named(card.tools))
-        brief = Brief(card.name, card.instructions, errand.text, errand.facts.to_mapping(), toolbox.specs())
-        model = card.model or self.means.settings.model
-        run = Run(
-            self.models.resolve(model),
-            self.models.open(model, brief),
-            toolbox,
-            self._context(session, errand),
-            self._limits(session, card.limits),
+        """Run a role on an errand; a run that died goes on from its record.
+
+        Raises:
+            LimitExceeded: the session's budget is used up.
+        """
+        card = self._within_budget(self.roster.card(errand.role), session)
+        agent = BuiltIn(card, self.models, Toolbox(tools_named(card.tools)))
+        task = AgentTask(
+            errand.task, errand.text, errand.facts, errand.attempt, self.means.settings.agent_seconds
         )
-        result = await run_agent(run)
+        result = await agent.process(task, self._context(session, errand))
         session.spent += result.used.cost
         return result
 
-    def _limits(self, session: ImproveSession, limits: RunLimits) -> RunLimits:
-        return limits
+    def _within_budget(self, card: Card, session: ImproveSession) -> Card:
+        """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""
+        budget = session.options.budget
+        if budget == Money():
+            return card
+        left = Money(budget.micro_usd - session.spent.micro_usd)
+        if left <= Money():
+            raise LimitExceeded(
+                f"The budget of {budget} is used up.", remedy="Run again with a larger --budget."
+            )
+        cost = left if card.limits.cost is None else min(left, card.limits.cost)
+        return replace(card, limits=replace(card.limits, cost=cost))
 
     def _context(self, session: ImproveSession, errand: Errand) -> ToolContext:
         return ToolContext(

@@ -98,7 +98,14 @@ async def _know(means: Means, session_id: SessionId, opened: Opened, report: Tes
     since = int(now()) - 365 * DAY
     history = (await read_history(Path(opened.mirror), opened.base, since=since)).files
     await release_worktree(worktree)
-    return _Knowledge(counts, graph.edges(tuple(Moment)), graph.reach(), history, report.coverage, has_tests=bool(report.passed()))
+    return _Knowledge(
+        counts,
+        graph.edges(tuple(Moment)),
+        graph.reach(),
+        history,
+        report.coverage,
+        has_tests=bool(report.passed()),
+    )
 
 
 def _line_counts(root: Path, paths: Sequence[str]) -> dict[str, int]:

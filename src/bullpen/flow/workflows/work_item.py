@@ -1,5 +1,6 @@
 """Work on one item: develop, prove, review, judge; again with what was learned, as often as allowed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -22,6 +23,7 @@ from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
 from bullpen.flow.improve.session import OpenSessions
 from bullpen.kernel.durable import Json, step
+from bullpen.models.facts import approach_lines
 from bullpen.work import queries
 from bullpen.work.actions.tasks import move_task
 
@@ -120,7 +122,9 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
             return _Tried(developed, accepted=False, reason=developed.summary)
         await _show(bench, order, "develop", TaskState.DONE, developed.approach)
         await _show(bench, order, "test", TaskState.RUNNING)
-        case = Case(draft, order.tip, developed.tree, session.mirror, baseline)
+        case = Case(
+            _as_approached(draft, findings, developed), order.tip, developed.tree, session.mirror, baseline
+        )
         folder = bench.means.folder(session.id).worktrees
         proof = await prove(bench.means, folder, case, session.tests)
         await _show(bench, order, "test", TaskState.DONE, f"{len(proof.evidence.tests_after)} tests pass")
@@ -148,6 +152,15 @@ async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tupl
         item = await queries.get_item(uow, session.id, order.item)
         known = await findings_queries.list_findings(uow, session.id, "before", item.draft.path)
     return await relocate(bench.means, session, item.draft, order.tip, known)
+
+
+def _as_approached(draft: ItemDraft, findings: Sequence[Finding], developed: Developed) -> ItemDraft:
+    """The part of an item its developer took on: where only some sites could be mended, the others stay findings."""
+    lines = approach_lines(developed.approach)
+    if not lines:
+        return draft
+    mine = tuple(sorted(found.fingerprint for found in findings if found.place.line in lines))
+    return replace(draft, lines=tuple(sorted(lines)), fingerprints=mine)
 
 
 async def _show(bench: Bench, order: WorkOrder, phase: str, state: TaskState, note: str = "") -> None:
