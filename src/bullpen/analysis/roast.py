@@ -143,8 +143,8 @@ async def _look(
     looked = _look_at_tree if analyser.reach is Reach.TREE else _look_at_files
     try:
         seen, cached = await looked(analyser, wanted, job) if wanted else ([], 0)
-    except BullpenError as error:
-        failure = error.sentence
+    except (BullpenError, OSError) as error:  # the tool failed, or a file cannot be read
+        failure = str(error)
         return AnalyserRun(analyser.name, len(wanted), 0, 0, time.monotonic() - started, failure), []
     seen = [each for each in seen if job.only is None or each.place.path in job.only]
     return AnalyserRun(analyser.name, len(wanted), cached, len(seen), time.monotonic() - started), seen

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -33,6 +34,12 @@ _SUFFIXES = frozenset(
         *(".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cs", ".rs", ".php", ".scala", ".lua", ".m", ".zig"),
     )
 )
+# Every decision of every language is one of these, so a file with few of them holds no function with many.
+_DECISION = re.compile(
+    r"\b(?:if|elif|elsif|elseif|for|foreach|while|until|loop|case|when|unless|match|switch|catch|except|rescue|guard|assert"
+    r"|and|or|xor|select|repeat|do)\b|&&|\|\||\?|=>|->",
+    re.IGNORECASE,
+)
 _MINIFIED = (".min.js", ".bundle.js")
 
 
@@ -52,10 +59,11 @@ class Lizard:
 
     async def analyse(self, tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> list[Observation]:
         """See ``Analyser.analyse``."""
-        names = names_back(paths)
+        suspects = [path for path in paths if len(_DECISION.findall(tree.text(path))) >= LIMIT]
+        names = names_back(suspects)
         argv = [*python_module("lizard"), "--csv", "--no-gitignore", f"-C{LIMIT}", "-i-1"]
         found: list[Observation] = []
-        for batch in batches(paths):
+        for batch in batches(suspects):
             outcome = await run_tool(sandbox, tree, [*argv, *batch])
             found += _observe(outcome.stdout.decode("utf-8", "surrogateescape"), names)
         return found
