@@ -114,4 +114,5 @@ def _observation(entry: Any) -> Observation:
         analyser=entry["analyser"],
         same_as=tuple(entry["same_as"]),
         url=entry["url"],
+        fix=entry["fix"],
     )

@@ -70,6 +70,7 @@ def _draft(seen: Sequence[Observation], outline: Outline, secrets: Collection[st
         witnesses=tuple(sorted({each.analyser for each in seen})),
         same_as=tuple(sorted(rules - {first.rule})),
         url=first.url or next((each.url for each in seen if each.url), ""),
+        fix=first.fix,
         snippet=_masked(snippet, first.place.path) if _tells(snippet, secrets) else snippet,
     )
 

@@ -48,7 +48,8 @@ class Observation:
     """What one analyser says, before it is identified and merged with what others say.
 
     ``rule`` is ``analyser:CODE`` (``ruff:F401``, ``ast-grep:py-timeout-missing``). ``same_as`` names the rules of
-    other analysers that mean the same fault (``("bandit:B506",)``), so two witnesses make one finding.
+    other analysers that mean the same fault (``("bandit:B506",)``), so two witnesses make one finding. ``fix`` says
+    whether the analyser itself offers a fix: safe, unsafe, or empty.
     """
 
     rule: str
@@ -59,11 +60,15 @@ class Observation:
     analyser: str
     same_as: tuple[str, ...] = ()
     url: str = ""
+    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """An identified fault. ``fingerprint`` survives edits above it, a rename of its file, and reformatting."""
+    """An identified fault. ``fingerprint`` survives edits above it, a rename of its file, and reformatting.
+
+    ``fix`` is what its first witness offers itself: safe, unsafe, or empty.
+    """
 
     fingerprint: str
     rule: str
@@ -74,4 +79,5 @@ class Finding:
     witnesses: tuple[str, ...] = ()
     same_as: tuple[str, ...] = ()
     url: str = ""
+    fix: str = ""
     snippet: str = field(default="", compare=False)

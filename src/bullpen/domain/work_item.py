@@ -56,7 +56,7 @@ class Priority:
 class ItemDraft:
     """A work item as a generator proposes it, before it is validated and stored.
 
-    ``sites`` are lines of ``path``; ``recipe`` is empty where no recipe covers the rule.
+    ``recipe`` is empty where no recipe covers the rule; ``fix`` is what the analyser itself offers (safe, unsafe).
     """
 
     id: ItemId
@@ -74,6 +74,7 @@ class ItemDraft:
     effort_minutes: int
     fingerprints: tuple[str, ...]
     recipe: str = ""
+    fix: str = ""
     labels: tuple[str, ...] = ()
 
 

@@ -266,6 +266,10 @@ class _Spot(TypedDict):
     column: int
 
 
+class _Fix(TypedDict):
+    applicability: str
+
+
 class _Diagnostic(TypedDict):
     code: str | None
     message: str
@@ -273,6 +277,7 @@ class _Diagnostic(TypedDict):
     location: _Spot
     end_location: _Spot
     url: str | None
+    fix: _Fix | None
 
 
 class Ruff:
@@ -332,7 +337,13 @@ def _observe(diagnostic: _Diagnostic, names: dict[str, str]) -> Observation | No
         analyser="ruff",
         same_as=_equivalents(code),
         url=diagnostic["url"] or "",
+        fix=_offered(diagnostic["fix"]),
     )
+
+
+def _offered(fix: _Fix | None) -> str:
+    """The applicability of its fix; one that is only for display is none."""
+    return fix["applicability"] if fix and fix["applicability"] != "display" else ""
 
 
 def _weigh(code: str) -> tuple[Concern, Severity]:

@@ -10,6 +10,7 @@ from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.gates import Gate, evaluate
 from bullpen.flow.improve.bench import ItemGates, ItemInspector, ItemTests, ItemWorktree
 from bullpen.flow.improve.crew import Crew, Errand
+from bullpen.flow.improve.item_git import ItemGit
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.prove import Proof, candidate_commit
@@ -50,6 +51,7 @@ async def assess(
         tests=ItemTests(session.tests, worktree),
         analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
         gates=ItemGates(results),
+        git=ItemGit(worktree),
     )
     said: dict[str, AgentResult] = {}
     for role, phase in (("reviewer", "review"), ("judge", "judge")):

@@ -8,6 +8,7 @@ from bullpen.domain.finding import Finding
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.bench import ItemInspector, ItemTests, ItemWorktree
 from bullpen.flow.improve.crew import Crew, Errand
+from bullpen.flow.improve.item_git import ItemGit
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import candidates, item_task
 from bullpen.flow.improve.prove import look_at, tip_worktree
@@ -99,6 +100,7 @@ async def develop(
             recipes=catalogue(),
             tests=ItemTests(session.tests, worktree),
             analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
+            git=ItemGit(worktree),
         ),
         sites={draft.path: tuple(_site(found) for found in findings)},
         findings=tuple(findings),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
@@ -118,7 +119,7 @@ def _items(
     recipes = catalogue()
     seen: dict[str, str] = {}
     items: list[WorkItem] = []
-    for draft in draft_items(session_id, findings, lambda rule: _recipe_note(recipes, rule)):
+    for draft in draft_items(session_id, findings, partial(_recipe_note, recipes)):
         validation = validate_item(draft, known.counts, seen)
         seen.update(dict.fromkeys(draft.fingerprints, draft.id))
         state, reason = _state(draft, recipes, options)
@@ -129,17 +130,28 @@ def _items(
     return sorted(items, key=lambda item: (-item.priority.score, item.draft.path, item.draft.rule, item.id))
 
 
-def _recipe_note(recipes: Catalogue, rule: str) -> RecipeNote | None:
+def _recipe_note(recipes: Catalogue, rule: str, fix: str) -> RecipeNote | None:
     fitting = [
-        recipe for recipe in recipes.mending(rule) if recipe.applicability is not Applicability.DISPLAY
+        recipe for recipe in _fitting(recipes, rule, fix) if recipe.applicability is not Applicability.DISPLAY
     ]
     return RecipeNote(fitting[0].name, fitting[0].why) if fitting else None
 
 
+def _fitting(recipes: Catalogue, rule: str, fix: str) -> list[Recipe]:
+    """Recipes for a rule. One that takes whatever an analyser offers fits only what is offered, at that applicability."""
+    return [
+        recipe
+        for recipe in recipes.mending(rule)
+        if rule in recipe.fixes or recipe.applicability.value == fix
+    ]
+
+
 def candidates(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> list[Recipe]:
     """Recipes that may be tried on an item, safe ones first; unsafe ones only where a person approved."""
-    allowed = {Applicability.SAFE} | ({Applicability.UNSAFE} if options.approves(draft.rule) else set())
-    return [recipe for recipe in recipes.mending(draft.rule) if recipe.applicability in allowed]
+    allowed = {Applicability.SAFE}
+    if options.approves(draft.rule):
+        allowed.add(Applicability.UNSAFE)
+    return [recipe for recipe in _fitting(recipes, draft.rule, draft.fix) if recipe.applicability in allowed]
 
 
 def _state(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> tuple[ItemState, str]:

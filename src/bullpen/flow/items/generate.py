@@ -38,15 +38,15 @@ class RecipeNote:
     why: str
 
 
-FindRecipe = Callable[[str], RecipeNote | None]
+FindRecipe = Callable[[str, str], RecipeNote | None]  # by rule, and by the fix the analyser offers
 
 
 def draft_items(
     session_id: SessionId, findings: Sequence[Finding], find_recipe: FindRecipe
 ) -> list[ItemDraft]:
     """Items for findings, in the findings' order of severity, then path; the same findings give the same ids."""
-    ordered = sorted(findings, key=lambda one: (one.place.path, one.rule, one.place.line, one.fingerprint))
-    groups = (list(group) for _key, group in groupby(ordered, key=lambda one: (one.place.path, one.rule)))
+    ordered = sorted(findings, key=lambda one: (*_alike(one), one.place.line, one.fingerprint))
+    groups = (list(group) for _key, group in groupby(ordered, key=_alike))
     drafts = [
         _draft(session_id, alike[start : start + MOST_SITES], find_recipe)
         for alike in groups
@@ -55,11 +55,18 @@ def draft_items(
     return sorted(drafts, key=lambda draft: (-draft.severity, draft.path, draft.rule, draft.lines))
 
 
+def _alike(finding: Finding) -> tuple[str, str, str]:
+    """What makes findings one item: the same rule in the same file, mended in the same way."""
+    return finding.place.path, finding.rule, finding.fix
+
+
 def _draft(session_id: SessionId, alike: Sequence[Finding], find_recipe: FindRecipe) -> ItemDraft:
     first = alike[0]
     kind = first.concern.value if first.concern in _OWN_TEMPLATES else "general"
     template = _templates()[kind]
-    recipe = next((note for rule in (first.rule, *first.same_as) if (note := find_recipe(rule))), None)
+    recipe = next(
+        (note for rule in (first.rule, *first.same_as) if (note := find_recipe(rule, first.fix))), None
+    )
     words = _words(alike, recipe)
     fingerprints = tuple(sorted(one.fingerprint for one in alike))
     return ItemDraft(
@@ -78,6 +85,7 @@ def _draft(session_id: SessionId, alike: Sequence[Finding], find_recipe: FindRec
         effort_minutes=template.effort_minutes + 2 * (len(alike) - 1),
         fingerprints=fingerprints,
         recipe=recipe.name if recipe else "",
+        fix=first.fix,
         labels=(*template.labels, first.rule.split(":", 1)[0]),
     )
 
