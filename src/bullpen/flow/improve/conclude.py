@@ -47,8 +47,8 @@ async def conclude(
         await _publish(means, session, branch, tip)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
-    await _reach(means, session_id, Stage.DONE)
     await write_reports(means, session_id)
+    await _reach(means, session_id, Stage.DONE)
     states = [item.state for item in items]
     return Concluded(
         branch if changed else "",

@@ -52,8 +52,10 @@ class ItemGit:
     async def blame(self, path: str, first: int, last: int) -> Sequence[BlamedLine]:
         """See ``Git.blame``: of the file as it was when the task began."""
         lines = await blame(self._mirror, self.worktree.tip, path)
+        content = await self.worktree.original(path) or b""
+        texts = content.decode("utf-8", "surrogateescape").split("\n")
         return [
-            BlamedLine(one.line, one.commit, one.author.name, one.text)
+            BlamedLine(one.line, one.commit, one.author.name, texts[one.line - 1])
             for one in lines
             if first <= one.line <= last
         ]

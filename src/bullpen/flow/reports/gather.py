@@ -26,6 +26,7 @@ from bullpen.flow.reports.base import ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions import queries as session_queries
+from bullpen.vcs.commits import read_commit
 from bullpen.vcs.diffs import diff_trees
 from bullpen.work import queries
 
@@ -80,7 +81,9 @@ async def _story(uow: UnitOfWork, opened: Opened, item: WorkItem) -> ItemStory:
         _session, evidence = await queries.get_evidence(uow, item.change)
     except NotFound:
         evidence = None
-    diff = await diff_trees(Path(opened.mirror), f"{item.change}^", item.change)
+    mirror = Path(opened.mirror)
+    commit = await read_commit(mirror, item.change)
+    diff = await diff_trees(mirror, commit.parents[0], commit.id)
     return ItemStory(item, evidence, diff.patch)
 
 
