@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bullpen.analysis.base import Persona
 from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.compare import compare
 from bullpen.analysis.roast import quick_check, roast
@@ -80,3 +81,30 @@ async def test_odd_file_names_come_back_as_they_are(make_tree, sandbox):
     names = ["with space.py", "new\nline.py", "caf\udce9.py", "@list.py"]
     result = await roast(make_tree(dict.fromkeys(names, "import os\n")), sandbox)
     assert {each.place.path for each in result.findings if each.rule == "ruff:F401"} == set(names)
+
+
+@pytest.mark.req("ROA-05")
+async def test_quick_check_looks_at_the_whole_tree_only_when_a_rule_asks_for_it(make_tree, sandbox):
+    tree = make_tree(
+        {"a.py": "import b\n\nprint(b)\n", "b.py": "import a\n\nprint(a)\n", "c.py": "import os\n"}
+    )
+    plain = await quick_check(tree, ["a.py"], sandbox)
+    assert rules(plain) == set()
+    asked = await quick_check(tree, ["a.py"], sandbox, rules=["import-cycles:load-time"])
+    assert [(each.rule, each.place.path) for each in asked.findings] == [("import-cycles:load-time", "a.py")]
+
+
+@pytest.mark.req("ROA-01")
+async def test_personas_decide_which_analysers_run(make_tree, sandbox):
+    deaf = Persona("x", "X", "operations", ("shell", "no_such"), {"default": "$fault"})
+    progress = []
+    tree = make_tree({"a.py": BAD, "run.sh": "#!/bin/sh\necho $1\n"})
+    result = await roast(tree, sandbox, personas=[deaf], on_progress=progress.append)
+    assert rules(result) == {"shell:SC2086"}
+    assert [run.analyser for run in progress] == ["shell"]
+    assert [run.analyser for run in result.failures] == ["no_such"]
+
+
+async def test_findings_can_be_limited_to_some_files(make_tree, sandbox):
+    result = await roast(make_tree({"a.py": BAD, "b.py": BAD}), sandbox, paths=["b.py"])
+    assert {each.place.path for each in result.findings} == {"b.py"}

@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bullpen.domain.finding import Concern, Observation, Place, Severity
 
@@ -98,7 +98,12 @@ def _write(observations: Sequence[Observation]) -> str:
 
 def _read(text: str) -> list[Observation] | None:
     try:
-        return [_observation(entry) for entry in json.loads(text)]
+        entries = json.loads(text)
+        return (
+            [_observation(entry) for entry in cast("list[Any]", entries)]
+            if isinstance(entries, list)
+            else None
+        )
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
 

@@ -82,11 +82,11 @@ async def quick_check(
     of theirs. ``known`` are the findings of the look before; those of other files are ignored.
     """
     asked = {rule.split(":", 1)[0] for rule in rules}
-    analysers = [
-        each for name, each in ANALYSERS.load_all().items() if each.reach is Reach.FILE or name in asked
-    ]
+    loaded, absent = _load(ANALYSERS.names())
+    analysers = [each for each in loaded if each.reach is Reach.FILE or _prefix(each) in asked]
     before = [finding for finding in known if finding.place.path in paths]
-    return await _run_all(analysers, _job(tree, sandbox, cache, paths), before, None)
+    found = await _run_all(analysers, _job(tree, sandbox, cache, paths), before, None)
+    return Roast(found.findings, (*found.runs, *absent))
 
 
 def _load(names: Collection[str]) -> tuple[list[Analyser], list[AnalyserRun]]:
