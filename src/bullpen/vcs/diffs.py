@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.domain.errors import Conflict
 from bullpen.vcs.folders import private_index
-from bullpen.vcs.git import GitDir, git
+from bullpen.vcs.git import GitDir, git, last_line
 from bullpen.vcs.trees import checked
 
 _HUNK = re.compile(rb"@@ -(\d+)(?:,(\d+))? \+(\d+)(?:,(\d+))? @@")
@@ -134,8 +135,19 @@ async def apply_patch(repo: Path, tree: str, patch: bytes) -> str:
     async with private_index(repo) as place:
         await git(place, "read-tree", checked(tree))
         if patch:
-            await git(place, "apply", "--cached", "--binary", "--whitespace=nowarn", "-", stdin=patch)
+            await _apply(place, patch)
         return (await git(place, "write-tree")).text
+
+
+async def _apply(place: GitDir, patch: bytes) -> None:
+    result = await git(
+        place, "apply", "--cached", "--binary", "--whitespace=nowarn", "-", stdin=patch, accept=(0, 1, 128)
+    )
+    if result.status:
+        raise Conflict(
+            f"The patch does not fit: {last_line(result.stderr)}",
+            remedy="Make it again from the files as they are.",
+        )
 
 
 def unquote(name: bytes) -> str:
@@ -185,21 +197,26 @@ def _sections(patch: bytes) -> Iterator[_Section]:
     """Each ``diff --git`` part in turn. Hunks are read by their counts, so no content can pass for a header."""
     lines = patch.split(b"\n")
     at = 0
-    binary, hunks, open_section = False, list[Hunk](), False
     while at < len(lines):
+        if lines[at].startswith(b"diff --git "):
+            section, at = _read_section(lines, at + 1)
+            yield section
+        else:
+            at += 1
+
+
+def _read_section(lines: list[bytes], at: int) -> tuple[_Section, int]:
+    """What follows a ``diff --git`` line, and the index of the next such line."""
+    binary = False
+    hunks: list[Hunk] = []
+    while at < len(lines) and not lines[at].startswith(b"diff --git "):
         line = lines[at]
         at += 1
-        if line.startswith(b"diff --git "):
-            if open_section:
-                yield _Section(binary, tuple(hunks))
-            binary, hunks, open_section = False, [], True
-        elif line.startswith((b"GIT binary patch", b"Binary files ")):
-            binary = True
-        elif match := _HUNK.match(line):
+        binary = binary or line.startswith((b"GIT binary patch", b"Binary files "))
+        if match := _HUNK.match(line):
             hunk, at = _read_hunk(match, lines, at)
             hunks.append(hunk)
-    if open_section:
-        yield _Section(binary, tuple(hunks))
+    return _Section(binary, tuple(hunks)), at
 
 
 def _read_hunk(match: re.Match[bytes], lines: list[bytes], at: int) -> tuple[Hunk, int]:

@@ -139,8 +139,8 @@ async def distrust(place: GitDir) -> GitDir:
     listed = await git(place, "config", "--list", "--includes", "--name-only", "-z")
     found = {name for name in listed.fields() if name.startswith("filter.")}
     overrides = tuple((name, "false" if name.endswith(".required") else "") for name in sorted(found))
-    if len(overrides) > 500:
-        raise UnusableRepository(f"{place.path} configures {len(overrides)} content filters.")
+    if len(overrides) > 500 or sum(len(name) for name in found) > 65_536:
+        raise UnusableRepository(f"{place.path} configures {len(overrides)} settings of content filters.")
     return replace(place, overrides=place.overrides + overrides)
 
 
@@ -238,6 +238,18 @@ def _settings(place: GitDir | None) -> dict[str, str]:
 
 
 async def _start(
+    place: GitDir | None, args: tuple[str, ...], env: Mapping[str, str]
+) -> asyncio.subprocess.Process:
+    """Cancelled half-way, asyncio would end git but not what it started: so a start is always finished first."""
+    starting = asyncio.create_task(_spawn(place, args, env))
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        await _stop(await starting)
+        raise
+
+
+async def _spawn(
     place: GitDir | None, args: tuple[str, ...], env: Mapping[str, str]
 ) -> asyncio.subprocess.Process:
     cwd = (place.work_tree or place.path) if place else Path("/")

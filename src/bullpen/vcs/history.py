@@ -52,10 +52,11 @@ async def read_history(
 
     Merges are left out, and renames count as a new file.
     """
+    young = (f"--since=@{since}",) if since else ()
     result = await git(
         repo,
         *("log", "--numstat", "-z", "--no-renames", "--no-merges", f"--max-count={most + 1}"),
-        *("--format=%x01%at%x02%ae", f"--since=@{since}", "--no-ext-diff", "--no-textconv", checked(commit)),
+        *("--format=%x01%at%x02%ae", *young, "--no-ext-diff", "--no-textconv", checked(commit)),
         seconds=300.0,
     )
     return _gather(result.fields(), most)

@@ -94,8 +94,10 @@ async def _fetch_into(files: RepositoryFiles, mirror: Path, branch: str, top: Pa
 
 async def _checked_out(place: GitDir) -> frozenset[str]:
     """Refs that are HEAD of the repository or of one of its worktrees."""
+    head = await git(place, "symbolic-ref", "--quiet", "HEAD", accept=(0, 1))
     listed = await git(place, "worktree", "list", "--porcelain", "-z")
-    return frozenset(line.removeprefix("branch ") for line in listed.fields() if line.startswith("branch "))
+    linked = (line.removeprefix("branch ") for line in listed.fields() if line.startswith("branch "))
+    return frozenset((head.text, *linked))
 
 
 async def _is_in_the_way(place: GitDir, branch: str) -> bool:
