@@ -104,8 +104,8 @@ class Lines:
     def save(self) -> None:
         """Write ``coverage.json``: by path, lines that ran, lines that did not, and lines by context."""
         self.tracer.stop()
-        measured = [path for path in sorted(self.tracer.get_data().measured_files()) if Path(path).is_file()]
-        entries = {path: self.entry(path) for path in measured}
+        measured: list[str] = sorted(self.tracer.get_data().measured_files())
+        entries = {path: self.entry(path) for path in measured if Path(path).is_file()}
         files = {clean(os.path.relpath(path, self.root)): entry for path, entry in entries.items() if entry}
         text = json.dumps({"files": files}, separators=(",", ":"))
         Path(FOLDER, "coverage.json").write_text(text, encoding="utf-8")

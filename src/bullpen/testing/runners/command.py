@@ -26,7 +26,7 @@ class CommandRunner:
 
     name: str = "command"
 
-    def detect(self, root: Path) -> bool:  # noqa: ARG002 - the same for every tree
+    def detect(self, root: Path) -> bool:
         """Never: it is chosen by settings."""
         return False
 
