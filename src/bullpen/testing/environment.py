@@ -15,6 +15,7 @@ import sysconfig
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from importlib.metadata import distributions
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -49,6 +50,8 @@ OFFLINE_SIGNS = (
     "Could not connect",
     "Network connectivity",
 )
+
+OWN_PACKAGES = Path(sysconfig.get_path("purelib"))
 
 Progress = Callable[[str], None]
 
@@ -154,9 +157,21 @@ def _existing(
             notes.append(f"{origin} lacks {', '.join(lacking)}.")
         elif venv:
             yield _of_virtual_environment(venv, f"{origin}, {place}")
-    base = own_installation()
-    if not _lacking(declared, Path(sysconfig.get_path("purelib")), base.version):
-        yield own_environment()
+    if not _lacking(declared, OWN_PACKAGES, own_installation().version):
+        yield _without_undeclared_plugins(own_environment(), declared)
+
+
+def _without_undeclared_plugins(environment: Environment, declared: Declared) -> Environment:
+    """Bullpen's environment may hold plugins of pytest that the project never asked for."""
+    names = {canonicalize_name(Requirement(line).name) for line in (*declared.runtime, *declared.testing)}
+    undeclared = (
+        point.name
+        for package in distributions(path=[str(OWN_PACKAGES)])
+        if canonicalize_name(package.name) not in names
+        for point in package.entry_points.select(group="pytest11")
+    )
+    options = " ".join(f"-p no:{name}" for name in sorted(undeclared))
+    return replace(environment, variables=(("PYTEST_ADDOPTS", options),)) if options else environment
 
 
 def _lacking(declared: Declared, site_packages: Path, version: str) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 import uv
 from packaging.markers import UndefinedEnvironmentName, default_environment
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from bullpen.sandbox.base import Mount
 
@@ -203,7 +203,7 @@ def applies(requirement: Requirement, version: str) -> bool:
         return True
 
 
-def _is_met(requirement: Requirement, installed: dict[str, str], version: str) -> bool:
+def _is_met(requirement: Requirement, installed: Mapping[NormalizedName, str], version: str) -> bool:
     found = installed.get(canonicalize_name(requirement.name))
     return not applies(requirement, version) or (
         found is not None and requirement.specifier.contains(found, prereleases=True)

@@ -99,12 +99,11 @@ class Records:
 
 @contextmanager
 def record_folder(settings: Settings) -> Generator[Path]:
-    """A folder that only this process and the sandbox's user can find, gone afterwards."""
+    """A folder that others cannot find, gone afterwards; the sandbox sees to it that its user may write."""
     with tempfile.TemporaryDirectory(prefix="bullpen-record-") as outer:
         Path(outer).chmod(0o711)
         folder = Path(outer) / secrets.token_hex(16)
         folder.mkdir()
-        folder.chmod(0o777)
         # JSON of surrogates must survive: file names may hold any byte
         (folder / "settings.json").write_text(json.dumps(asdict(settings)), encoding="ascii")
         yield folder

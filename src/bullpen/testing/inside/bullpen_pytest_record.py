@@ -9,6 +9,7 @@ environment at once, so that runs of pytest inside the project's tests record no
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import os
@@ -26,7 +27,10 @@ FOLDER = os.environ.pop("BULLPEN_RECORD", "")
 PROCESS = getpid()
 MESSAGE_CHARACTERS = 6000
 SILENT_WARNINGS = ("no-data-collected", "module-not-measured", "couldnt-parse", "no-ctracer", "no-sysmon")
-OMITTED = ("*/.venv/*", "*/venv/*", "*/site-packages/*", "*/node_modules/*")
+OMITTED = (  # the tests themselves too: tracing their loops costs most, and tells least
+    *("*/.venv/*", "*/venv/*", "*/site-packages/*", "*/node_modules/*"),
+    *("*/tests/*", "*/test_*.py", "*/*_test.py", "*/conftest.py", "{root}/test/*", "{root}/testing/*"),
+)
 
 
 def read_settings() -> dict[str, Any]:
@@ -77,7 +81,10 @@ class Lines:
             "sysmon" if sys.version_info >= (3, 12) and not self.contexts else "ctrace"
         )
         self.tracer = self.coverage.Coverage(
-            data_file=None, config_file=False, source=[self.root], omit=list(OMITTED)
+            data_file=None,
+            config_file=False,
+            source=[self.root],
+            omit=[pattern.replace("{root}", self.root) for pattern in OMITTED],
         )
         self.tracer.set_option("run:disable_warnings", list(SILENT_WARNINGS))
         self.tracer.start()
@@ -98,7 +105,7 @@ class Lines:
         """Write ``coverage.json``: by path, lines that ran, lines that did not, and lines by context."""
         self.tracer.stop()
         measured: list[str] = sorted(self.tracer.get_data().measured_files())
-        entries = {path: self.entry(path) for path in measured}
+        entries = {path: self.entry(path) for path in measured if Path(path).is_file()}
         files = {clean(os.path.relpath(path, self.root)): entry for path, entry in entries.items() if entry}
         text = json.dumps({"files": files}, separators=(",", ":"))
         Path(FOLDER, "coverage.json").write_text(text, encoding="utf-8")
@@ -117,10 +124,25 @@ class Lines:
         """Lines by test id."""
         found: dict[str, list[int]] = {}
         if self.contexts:
+            remembered = remembered_lines(path)
             for line, contexts in self.tracer.get_data().contexts_by_lineno(path).items():
-                for context in contexts:
+                for context in {*contexts, *([""] if line in remembered else [])}:
                     found.setdefault(context, []).append(line)
         return found
+
+
+def remembered_lines(path: str) -> frozenset[int]:
+    """Lines of functions behind a cache: they run for the first test only, and serve the others too."""
+    try:
+        text = Path(path).read_bytes()
+        tree = ast.parse(text) if b"cache" in text else ast.Module([], [])
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return frozenset()
+    functions = [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    cached = [node for node in functions if any("cache" in ast.dump(part) for part in node.decorator_list)]
+    return frozenset(
+        line for node in cached for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    )
 
 
 def import_coverage() -> Any:
