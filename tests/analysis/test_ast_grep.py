@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import pytest
 
 from bullpen.analysis.analysers.ast_grep import ANALYSER, UNREAD, language_of
-from bullpen.analysis.base import SourceTree
+from bullpen.analysis.base import AnalyserFailed, SourceTree
 from bullpen.analysis.rulepacks import Language
 from bullpen.domain.finding import Concern, Observation, Severity
-from bullpen.sandbox.base import Sandbox
+from bullpen.sandbox.base import Command, Outcome, Sandbox
 
 MakeTree = Callable[[Mapping[str, str | bytes]], SourceTree]
 
@@ -94,25 +95,45 @@ async def test_text_that_is_no_program_says_nothing(make_tree: MakeTree, sandbox
     assert await look(tree, sandbox) == []
 
 
-@pytest.mark.slow
-async def test_a_file_that_kills_the_parser_is_named_and_the_rest_is_still_read(
+async def test_a_file_that_ends_the_scan_is_named_and_the_rest_is_still_read(
     make_tree: MakeTree, sandbox: Sandbox
 ) -> None:
-    deep = "x = json.loads(" + "\n".join("[" * 4000 for _ in range(100)) + "\n"
-    tree = make_tree({"a.py": COPY, "deep.py": deep, "z.py": COPY})
-    seen = await look(tree, sandbox)
-    copies = [each.place.path for each in seen if each.rule == "ast-grep:py-json-deep-copy"]
-    assert copies == ["a.py", "z.py"]
-    others = [each for each in seen if each.place.path == "deep.py"]
-    assert [each.rule for each in others] in ([], [UNREAD])
+    tree = make_tree({"a.py": COPY, "gone.py": COPY, "z.py": COPY})
+    (tree.root / "gone.py").unlink()
+    seen = {(each.place.path, each.rule, each.severity) for each in await look(tree, sandbox)}
+    assert seen == {
+        ("a.py", "ast-grep:py-json-deep-copy", Severity.LOW),
+        ("gone.py", UNREAD, Severity.INFO),
+        ("z.py", "ast-grep:py-json-deep-copy", Severity.LOW),
+    }
+
+
+async def test_deep_nesting_harms_nothing(make_tree: MakeTree, sandbox: Sandbox) -> None:
+    deep = "x = json.loads(" + "[\n" * 50_000 + "]\n" * 50_000 + ")\n"
+    seen = await look(make_tree({"a.py": COPY, "deep.py": deep, "z.py": COPY}), sandbox)
+    assert [each.place.path for each in seen] == ["a.py", "z.py"]
+
+
+async def test_a_scan_that_does_not_start_is_a_failure(make_tree: MakeTree, sandbox: Sandbox) -> None:
+    class WithoutTheScript:
+        async def run(self, command: Command, on_output: object = None) -> Outcome:
+            return await sandbox.run(replace(command, mounts=command.mounts[:-1]))
+
+    with pytest.raises(AnalyserFailed, match="can't open file"):
+        await look(make_tree({"a.py": COPY}), WithoutTheScript())
+
+
+async def test_faults_in_examples_weigh_less(make_tree: MakeTree, sandbox: Sandbox) -> None:
+    (seen,) = await look(make_tree({"examples/copy.py": COPY}), sandbox)
+    assert seen.severity is Severity.INFO
 
 
 async def test_nothing_asked_starts_nothing(make_tree: MakeTree) -> None:
     class Unused:
-        async def run(self, command: object, on_output: object = None) -> None:
-            raise AssertionError("nothing was to be run")
+        async def run(self, command: Command, on_output: object = None) -> Outcome:
+            raise AssertionError(command)
 
-    assert await ANALYSER.analyse(make_tree({}), [], Unused()) == []  # pyright: ignore[reportArgumentType]
+    assert await ANALYSER.analyse(make_tree({}), [], Unused()) == []
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ A rule is here when it is a real fault that the other analysers miss. It says wh
 what it finds and the near miss that it leaves alone; every example is a test.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeGuard, cast
 
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, ValidationError, model_validator
@@ -17,6 +18,8 @@ from bullpen.domain.errors import InvalidInput
 from bullpen.domain.finding import Concern, Severity
 
 FOLDER = Path(__file__).parent
+_TOKEN = re.compile(r"\\.|.", re.DOTALL)
+_ASCII = {r"\w": "A-Za-z0-9_", r"\d": "0-9", r"\s": r" \t\r\n\f"}
 PREFIXES = {"python": "py-", "javascript": "js-", "go": "go-"}
 
 
@@ -110,7 +113,37 @@ class PackRule(BaseModel):
     def config(self) -> dict[str, Any]:
         """What ast-grep's ``find_all`` takes."""
         parts = {"rule": self.rule, "constraints": self.constraints, "utils": self.utils}
-        return {name: part for name, part in parts.items() if part}
+        return {name: _with_plain_regexes(part) for name, part in parts.items() if part}
+
+
+def _with_plain_regexes(part: object) -> Any:
+    if isinstance(part, Mapping):
+        pairs = cast("Mapping[str, object]", part).items()
+        return {
+            name: plain_regex(each) if _is_regex(each, name) else _with_plain_regexes(each)
+            for name, each in pairs
+        }
+    if isinstance(part, list):
+        return [_with_plain_regexes(each) for each in cast("list[object]", part)]
+    return part
+
+
+def _is_regex(value: object, name: str) -> TypeGuard[str]:
+    return name == "regex" and isinstance(value, str)
+
+
+def plain_regex(regex: str) -> str:
+    r"""The same with ``\w``, ``\d`` and ``\s`` for ASCII alone.
+
+    ast-grep compiles every expression again for every file, and the Unicode classes make that a hundred times slower.
+    """
+    in_class = False
+    parts: list[str] = []
+    for token in _TOKEN.findall(regex):
+        in_class = token == "[" or (in_class and token != "]")  # noqa: S105 - a bracket
+        plain = _ASCII.get(token, token)
+        parts.append(plain if in_class or plain == token else f"[{plain}]")
+    return "".join(parts)
 
 
 def read_rule(text: str, file: str) -> PackRule:
