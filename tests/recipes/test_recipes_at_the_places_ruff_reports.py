@@ -56,5 +56,5 @@ def test_a_place_reported_by_ruff_is_mended(recipe: str, before: str, after: str
         pytest.skip("ruff does not report this case; another analyser does")
     changed = RECIPES[recipe].rewrite(source, sites)
     assert changed != source
-    if {site.line for site in sites} == marked:
+    if len(sites) == before.count("«"):
         assert changed == after

@@ -7,7 +7,7 @@ from typing import TypeVar
 import libcst as cst
 
 from bullpen.domain.change import Site
-from bullpen.recipes._python_file import Import, PythonFile, read_python
+from bullpen.recipes._python_file import Import, PythonFile, parses, read_python
 from bullpen.recipes._python_imports import import_place
 from bullpen.recipes.base import Rewrite
 
@@ -46,7 +46,8 @@ def rewriting(kind: type[N], mend: Mend[N]) -> Rewrite:
         if file is None or not sites:
             return text
         patches = [patch for _, patch in _chosen(file, kind, mend, sites)]
-        return apply_patches(file, patches)
+        after = apply_patches(file, patches)
+        return after if parses(after) else text
 
     return rewrite
 

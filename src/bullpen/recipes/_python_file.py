@@ -226,13 +226,28 @@ def read_python(text: str) -> PythonFile | None:
     """
     data = text.encode("utf-8", "surrogateescape")
     skipped = len(BOM) if data.startswith(BOM) else 0
-    readable = UNDECODABLE.sub("?", text[1:] if skipped else text)
+    readable = _readable(text)
+    if not parses(text):
+        return None
     try:
-        ast.parse(readable)
         wrapper = MetadataWrapper(cst.parse_module(readable), unsafe_skip_copy=True)
         metadata = wrapper.resolve_many(PROVIDERS)
-    except (SyntaxError, ValueError, MemoryError, RecursionError, KeyError, cst.ParserSyntaxError):
+    except (RecursionError, KeyError, cst.ParserSyntaxError):
         return None  # KeyError: LibCST leaves out positions where it ran out of stack
     return PythonFile(
         data, wrapper.module, skipped, cast("Mapping[object, Mapping[cst.CSTNode, object]]", metadata)
     )
+
+
+def parses(text: str) -> bool:
+    """Whether this interpreter takes a text for Python."""
+    try:
+        ast.parse(_readable(text))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _readable(text: str) -> str:
+    """The text without byte order mark, undecodable bytes as question marks (one byte each, so offsets hold)."""
+    return UNDECODABLE.sub("?", text.removeprefix("\ufeff"))
