@@ -127,8 +127,8 @@ class PythonFile:
         conditional import makes it uncertain.
         """
         target = node.func if isinstance(node, cst.Call) else node
-        if not isinstance(target, cst.Name | cst.Attribute):
-            return ""
+        if not isinstance(target, cst.Name | cst.Attribute) or not dotted(target):
+            return ""  # LibCST gives ``open(p).read`` the name of what is called first
         found = self.metadata[QualifiedNameProvider].get(target, ())
         known = list(cast("set[QualifiedName]", found() if callable(found) else found))
         certain = (QualifiedNameSource.IMPORT, QualifiedNameSource.BUILTIN)
