@@ -14,7 +14,7 @@ from urllib.parse import quote
 REDACTED = "[redacted]"
 SHORTEST_SECRET = 6  # a shorter value would take half of every text with it
 
-_SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
+_SHAPES_BY_MARKERS: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (
         ("PRIVATE KEY",),
         re.compile(
@@ -36,6 +36,7 @@ _SHAPES: tuple[tuple[tuple[str, ...], re.Pattern[str]], ...] = (
     (("SG.",), re.compile(r"SG\.[A-Za-z0-9_\-]{16,}\.[A-Za-z0-9_\-]{16,}")),
     (("eyJ",), re.compile(r"eyJ[A-Za-z0-9_\-]{8,}\.eyJ[A-Za-z0-9_\-]{8,}\.[A-Za-z0-9_\-]{8,}")),
 )
+_SHAPES = tuple((marker, shape) for markers, shape in _SHAPES_BY_MARKERS for marker in markers)
 _URL_CREDENTIALS = re.compile(r"(?<=://)(?:[^\s/@:\"'\\]*:[^\s/@\"'\\]+|[A-Za-z0-9_\-.]{20,})(?=@)")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/_\-.=]{16,}")
 _NAMED = re.compile(
@@ -58,7 +59,7 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """The same text with every known value, and every value shaped like a secret, replaced."""
-        return self._without_known(_without_shapes(self._without_known(text)))
+        return self._without_known(_without_shapes(self._without_known(text))) if text else text
 
     def _without_known(self, text: str) -> str:
         while self._known is not None and self._known.search(text):
@@ -81,14 +82,15 @@ def _touches_mark(form: str) -> bool:
 
 
 def _without_shapes(text: str) -> str:
-    for markers, shape in _SHAPES:
-        if any(marker in text for marker in markers):
+    for marker, shape in _SHAPES:
+        if marker in text:
             text = shape.sub(REDACTED, text)
     if "://" in text and "@" in text:
         text = _URL_CREDENTIALS.sub(REDACTED, text)
     lowered = text.lower()
     if "bearer" in lowered or "basic" in lowered:
         text = _BEARER.sub(rf"\1 {REDACTED}", text)
-    if any(name in lowered for name in _NAMES):
-        text = _NAMED.sub(rf"\1{REDACTED}", text)
+    for name in _NAMES:
+        if name in lowered:
+            return _NAMED.sub(rf"\1{REDACTED}", text)
     return text
