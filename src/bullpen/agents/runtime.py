@@ -27,7 +27,7 @@ from bullpen.domain.events.agent import (
 from bullpen.domain.money import Money
 from bullpen.kernel.redaction import REDACTED
 from bullpen.models.base import AssistantTurn, Dialogue, Done, PersonTurn, Text, ToolCall, ToolResult
-from bullpen.tools.base import ToolContext
+from bullpen.tools.base import CallKey, ToolContext
 from bullpen.tools.toolbox import Approval, AwaitsApproval, Toolbox, failure, sentence_of
 
 _ASK_AGAIN = 2  # times a reply that broke off is asked for again
@@ -189,6 +189,7 @@ async def _ask(run: Run) -> Step:
 async def _read(dialogue: Dialogue) -> tuple[str, tuple[ToolCall, ...], Done]:
     texts: list[str] = []
     calls: list[ToolCall] = []
+    done: Done | None = None
     async for delta in dialogue.reply():
         match delta:
             case Text(text):
@@ -196,8 +197,10 @@ async def _read(dialogue: Dialogue) -> tuple[str, tuple[ToolCall, ...], Done]:
             case ToolCall():
                 calls.append(_unique(delta, calls))
             case Done():
-                return "".join(texts), tuple(calls), delta
-    raise Unavailable("The reply broke off before its end.", code="cut")
+                done = delta
+    if done is None:
+        raise Unavailable("The reply broke off before its end.", code="cut")
+    return "".join(texts), tuple(calls), done
 
 
 def _unique(call: ToolCall, before: Sequence[ToolCall]) -> ToolCall:
@@ -231,7 +234,7 @@ async def _make_calls(run: Run, step: Step) -> None:
     step.event = None
     for call in step.calls:
         if call.id not in step.results:
-            key = replace(run.context.key, step=run.steps, call_id=call.id)
+            key = CallKey(run.context.key.task_id, run.context.key.attempt, run.steps, call.id)
             result = await run.toolbox.run(call, replace(run.context, key=key), before)
             before = ()
             step.results[call.id] = result

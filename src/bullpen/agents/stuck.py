@@ -4,7 +4,7 @@ Only the last ``window`` steps are kept, and each as hashes, so watching costs t
 """
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -32,22 +32,19 @@ class Sighting:
 
 @dataclass(frozen=True, slots=True)
 class CallSeen:
-    """One call and its answer, as hashes of their texts. ``writes`` is for tools that change files."""
+    """One call and its answer, as a hash of their texts. ``writes`` is for tools that change files."""
 
     tool: str
-    call: bytes
-    answer: bytes
+    digest: bytes
     ok: bool
     writes: bool
 
 
 def call_seen(call: ToolCall, result: ToolResult, *, writes: bool) -> CallSeen:
     """What is kept of a call."""
-    return CallSeen(call.tool, _hash(call.tool, call.arguments), _hash(result.content), result.ok, writes)
-
-
-def _hash(*texts: str) -> bytes:
-    return hashlib.blake2b("\0".join(texts).encode("utf-8", "surrogatepass"), digest_size=12).digest()
+    text = f"{call.tool}\0{call.arguments}\0{result.content}"
+    digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=12).digest()
+    return CallSeen(call.tool, digest, result.ok, writes)
 
 
 @dataclass(slots=True)
@@ -56,7 +53,8 @@ class Watch:
 
     patience: Patience = field(default_factory=Patience)
     _recent: deque[CallSeen] = field(default_factory=deque[CallSeen])
-    _idle_steps: int = 0
+    _times: Counter[bytes] = field(default_factory=Counter[bytes])  # in _recent
+    _same_steps: int = 0
     _silent: int = 0
 
     def step(self, calls: Sequence[CallSeen]) -> Sighting | None:
@@ -64,17 +62,14 @@ class Watch:
         if not calls:
             return self._say_nothing()
         self._silent = 0
-        progress = [self._is_progress(one) for one in calls]
-        self._idle_steps = 0 if any(progress) else self._idle_steps + 1
-        for one, is_new in zip(calls, progress, strict=True):
-            if one.writes and one.ok and is_new:  # after a change the same question may well be asked again
-                self._recent = deque(past for past in self._recent if past.writes)
-            self._recent.append(one)
-            found = self._repetition(one)
+        self._same_steps += 1
+        for one in calls:
+            times = self._remember(one)
+            if times == 1:
+                self._same_steps = 0
+            found = self._repetition(one, times)
             if found:
                 return found
-        while len(self._recent) > 2 * self.patience.without_progress:
-            self._recent.popleft()
         return self._no_progress()
 
     def _say_nothing(self) -> Sighting | None:
@@ -83,22 +78,38 @@ class Watch:
             return None
         return Sighting(Ending.IDLE, f"{self._silent} replies in a row called no tool.")
 
-    def _is_progress(self, one: CallSeen) -> bool:
-        """A change that worked, or an answer not seen lately."""
-        return all((one.call, one.answer) != (past.call, past.answer) for past in self._recent)
+    def _remember(self, one: CallSeen) -> int:
+        """How often this call had this answer lately, this time included."""
+        if one.writes and one.ok and not self._times[one.digest]:
+            self._forget_questions()
+        self._recent.append(one)
+        self._times[one.digest] += 1
+        if len(self._recent) > 2 * self.patience.without_progress:
+            self._drop(self._recent.popleft())
+        return self._times[one.digest]
 
-    def _repetition(self, one: CallSeen) -> Sighting | None:
-        same = [past for past in self._recent if (past.call, past.answer) == (one.call, one.answer)]
-        if one.writes and not one.ok and len(same) >= self.patience.same_failure:
-            return Sighting(Ending.LOOPING, f"The same {one.tool} failed {len(same)} times in the same way.")
-        if len(same) >= self.patience.repeats:
+    def _forget_questions(self) -> None:
+        """After a change the same question may well be asked again."""
+        for past in [past for past in self._recent if not past.writes]:
+            self._drop(past)
+        self._recent = deque(past for past in self._recent if past.writes)
+
+    def _drop(self, past: CallSeen) -> None:
+        self._times[past.digest] -= 1
+        if not self._times[past.digest]:
+            del self._times[past.digest]
+
+    def _repetition(self, one: CallSeen, times: int) -> Sighting | None:
+        if one.writes and not one.ok and times >= self.patience.same_failure:
+            return Sighting(Ending.LOOPING, f"The same {one.tool} failed {times} times in the same way.")
+        if times >= self.patience.repeats:
             return Sighting(
-                Ending.LOOPING, f"The same {one.tool} was called {len(same)} times with the same answer."
+                Ending.LOOPING, f"The same {one.tool} was called {times} times with the same answer."
             )
         return None
 
     def _no_progress(self) -> Sighting | None:
-        if self._idle_steps < self.patience.without_progress:
+        if self._same_steps < self.patience.without_progress:
             return None
         tools = ", ".join(sorted({one.tool for one in self._recent}))
-        return Sighting(Ending.STUCK, f"{self._idle_steps} steps brought nothing new (tools: {tools}).")
+        return Sighting(Ending.STUCK, f"{self._same_steps} steps brought nothing new (tools: {tools}).")
