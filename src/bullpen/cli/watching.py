@@ -24,7 +24,7 @@ async def watch_session(
             if resume:
                 session = await session_to_resume(uow, options.source, session_id)
             else:
-                session = await new_improve_session(uow, options)
+                session = await new_improve_session(uow, options, session_id)
         async with open_engine(workshop, f"improve-{session.id}") as engine:
             async with records.database.transaction(records.actor) as uow:
                 pass
