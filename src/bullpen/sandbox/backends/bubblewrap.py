@@ -362,7 +362,7 @@ def _refusal(ended: Ended) -> BullpenError:
         return InvalidInput(f"The command's folder does not exist in the sandbox ({line}).")
     if re.search(r"Can't (mkdir|create|find source|bind|get type|mount)", line):
         return InvalidInput(f"A mount cannot be made ({line}).")
-    return Missing(f"No sandbox can be made here ({line or f'status {ended.returncode}'}).", remedy=_ALLOW)
+    return Missing(f"The launcher was refused ({line or f'status {ended.returncode}'}).", remedy=_ALLOW)
 
 
 def _last_line(text: bytes) -> str:
