@@ -35,7 +35,17 @@ _ALLOW = (
     "the docker backend."
 )
 _PROGRAMS = ("bwrap", "setpriv", "prlimit", "env", "unshare")
+_NO_CPU_LIMIT = "processor share not limited"
+_NO_GROUP = (
+    "memory limit per process only",
+    _NO_CPU_LIMIT,
+    "processor time and memory use not measured",
+    "no control group can be written: run as root, or as a user with systemd-run --user --scope",
+)
+_SHARED_PROCESSES = "process limit shared by all sandboxes that run at once"
 _CAPABILITIES = (1 << 21) | (1 << 7) | (1 << 6)  # SYS_ADMIN, SETUID, SETGID
+# Of the launcher alone, to enter a private workspace and to give up root; setpriv ends them all.
+_LAUNCHER_CAPABILITIES = ("CAP_SETUID", "CAP_SETGID", "CAP_DAC_READ_SEARCH")
 _OPEN_FILES = 1024
 _INFO_SECONDS = 2.0
 _USER = str(rootfs.USER)
@@ -136,7 +146,7 @@ class Bubblewrap:
             """Only in its group may the command begin."""
             child = await status.arrival()
             if child is not None:
-                await asyncio.to_thread(_enter, child, group, os.dup(gate_in))
+                await asyncio.to_thread(_enter, child, group, gate_in)
 
         try:
             ended = await supervise(
@@ -196,7 +206,8 @@ class Bubblewrap:
 
     def _identity(self) -> tuple[str, ...]:
         if self.rights is Rights.ROOT:
-            return ("--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID")
+            kept = (word for name in _LAUNCHER_CAPABILITIES for word in ("--cap-add", name))
+            return ("--cap-drop", "ALL", *kept)
         return ("--unshare-user", "--uid", _USER, "--gid", _USER, "--cap-drop", "ALL")
 
     def _rlimits(self, limits: Limits, *, grouped: bool) -> list[str]:
@@ -241,13 +252,9 @@ class Bubblewrap:
     @property
     def _weaknesses(self) -> tuple[str, ...]:
         if self._hierarchy is None:
-            return (
-                "memory limit per process only",
-                "processor share not limited",
-                "processor time and memory use not measured",
-                "no control group can be written: run as root, or as a user with systemd-run --user --scope",
-            )
-        return () if self._hierarchy.limits_cpu else ("processor share not limited",)
+            shared = (_SHARED_PROCESSES,) if self.rights is Rights.ROOT else ()
+            return (*_NO_GROUP, *shared)
+        return () if self._hierarchy.limits_cpu else (_NO_CPU_LIMIT,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,15 +319,11 @@ def _kill(pid: int, status: _Status, group: cgroups.Group | None) -> None:
 
 
 def _enter(child: int, group: cgroups.Group | None, gate: int) -> None:
-    """Put the sandbox's first process into its group, then open its gate; ``gate`` is closed."""
-    try:
-        # What is to be let in may have been ended, and its group removed, meanwhile.
-        with contextlib.suppress(ProcessLookupError, BrokenPipeError, FileNotFoundError):
-            if group:
-                cgroups.join(group, child)
-            os.write(gate, b"\0")
-    finally:
-        os.close(gate)
+    """Put the sandbox's first process into its group, then open its gate."""
+    with contextlib.suppress(ProcessLookupError, BrokenPipeError):  # it was ended meanwhile
+        if group:
+            cgroups.join(group, child)
+        os.write(gate, b"\0")
 
 
 def _measure(group: cgroups.Group) -> _Use:
@@ -359,7 +362,7 @@ def _refusal(ended: Ended) -> BullpenError:
         return InvalidInput(f"The command's folder does not exist in the sandbox ({line}).")
     if re.search(r"Can't (mkdir|create|find source|bind|get type|mount)", line):
         return InvalidInput(f"A mount cannot be made ({line}).")
-    return Missing(f"No sandbox can be made here ({line or f'status {ended.returncode}'}).", remedy=_ALLOW)
+    return Missing(f"The launcher was refused ({line or f'status {ended.returncode}'}).", remedy=_ALLOW)
 
 
 def _last_line(text: bytes) -> str:

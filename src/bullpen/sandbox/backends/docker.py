@@ -35,7 +35,7 @@ _INSTALL = (
     "Install and start Docker: apt-get install docker.io (Fedora: dnf install moby-engine), systemctl start docker, "
     "and let this user reach its socket (usermod -aG docker USER)."
 )
-_HOST_IMAGE = "bullpen-host-programs:1"
+_HOST_IMAGE = "bullpen-host-programs:2"
 _INIT_PROCESSES = 1
 _OPEN_FILES = 1024
 _FRAME = struct.Struct(">BxxxI")
@@ -307,6 +307,9 @@ def _folders_archive() -> bytes:
         for link, target in rootfs.system_links():
             if link.lstrip("/") != _INIT_FOLDER:
                 _add(archive, link.lstrip("/"), tarfile.SYMTYPE, link=target)
+        _add(
+            archive, f"{_INIT_FOLDER}/ldconfig", tarfile.SYMTYPE, link="/usr/sbin/ldconfig"
+        )  # ctypes asks it
         for name, text in rootfs.USER_FILES.items():
             _add(archive, name.lstrip("/"), tarfile.REGTYPE, data=text.encode())
     return buffer.getvalue()

@@ -91,7 +91,7 @@ async def supervise(
     """Start ``argv``, wait for its end or for ``stop``, and collect what it wrote.
 
     ``stdin`` and ``pass_fds`` are closed here once the child has them. ``admit`` runs beside the child from its start,
-    to let it in where it waits at a gate. ``kill`` gets the child's process id and must end everything below it. The
+    to let it in where it waits at a gate, and must end when the child has ended. ``kill`` gets the child's process id and must end everything below it. The
     deadline and a full output ask ``stop`` themselves. The child is started on the thread of the loop: bwrap dies with
     the thread that started it.
 
@@ -117,10 +117,8 @@ async def supervise(
                 await exited
         _, status = os.waitpid(child, 0)  # noqa: ASYNC222 - it has exited
         reaped = True
-        admission.cancel()  # too late, if it still waits
-        await asyncio.wait({admission, *(capture.ended for capture in captures)}, timeout=_DRAIN_SECONDS)
-        if not admission.cancelled():
-            admission.result()
+        await admission
+        await asyncio.wait({capture.ended for capture in captures}, timeout=_DRAIN_SECONDS)
         out_data, err_data = (capture.data for capture in captures)
         wall = time.monotonic() - started
         reason = stopped or stop.reason
