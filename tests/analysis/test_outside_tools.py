@@ -101,6 +101,21 @@ async def test_a_secret_is_never_repeated(path, make_tree, sandbox):
     assert SECRET not in repr(result)
 
 
+@pytest.mark.parametrize("suffix", ["py", "yaml"])
+async def test_the_line_of_a_secret_is_that_of_the_file(suffix, make_tree, sandbox):
+    lines = ["a: 1"] * 9 + [f'b: "{SECRET}"', "d: 2"]
+    seen = await look("detect_secrets", make_tree({f"m.{suffix}": "\n".join(lines)}), sandbox)
+    assert [each.place.line for each in seen] == [10]
+
+
+@pytest.mark.req("ROA-04")
+async def test_a_pragma_for_the_next_line_speaks_of_that_line_only(make_tree, sandbox):
+    pragma = "# pragma: allowlist nextline secret"
+    lines = [pragma, "a: 1", f'b: "{SECRET}"', "a: 1", pragma, f'c: "{SECRET[:-1]}G"']
+    seen = await look("detect_secrets", make_tree({"m.py": "\n".join(lines)}), sandbox)
+    assert [each.place.line for each in seen] == [3]
+
+
 async def test_a_tool_that_fails_is_recorded_and_the_roast_goes_on(make_tree, sandbox):
     tree = make_tree({"m.py": "import os\n", "run.sh": "echo $1\n"})
     (tree.root / "run.sh").unlink()

@@ -1,23 +1,19 @@
 """Secrets in files, by detect-secrets; ``pragma: allowlist secret`` is honoured. The secret itself is never repeated."""
 
+import asyncio
+import hashlib
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import TypedDict, cast
 
 from bullpen.analysis.base import Reach, SourceTree
-from bullpen.analysis.tools import (
-    WORK,
-    batches,
-    names_back,
-    parse_json,
-    python_module,
-    run_tool,
-    tool_version,
-)
+from bullpen.analysis.tools import parse_json, python_module, run_tool, tool_version
 from bullpen.analysis.where import Role, milder, role_of
 from bullpen.domain.finding import Concern, Observation, Place, Severity
-from bullpen.sandbox.base import Sandbox
+from bullpen.sandbox.base import Mount, Sandbox
 
 _GUESSES = {
     "Secret Keyword": Severity.MEDIUM,
@@ -56,6 +52,44 @@ _SUSPICIOUS = re.compile(
     r"|(?=[\w+/=.-]{16})(?=[\w+/=.-]{0,64}\d)(?=[\w+/=.-]{0,64}[a-z])[\w+/=.-]{16}",  # letters with digits
     re.IGNORECASE,
 )
+# Languages in which a secret and its name stand on one line, so other lines need not be looked at.
+_BY_LINE = frozenset(
+    (
+        *(
+            ".py",
+            ".pyi",
+            ".js",
+            ".jsx",
+            ".mjs",
+            ".cjs",
+            ".ts",
+            ".tsx",
+            ".go",
+            ".java",
+            ".kt",
+            ".rb",
+            ".rs",
+            ".php",
+        ),
+        *(
+            ".c",
+            ".h",
+            ".cc",
+            ".cpp",
+            ".hpp",
+            ".cs",
+            ".swift",
+            ".scala",
+            ".sh",
+            ".sql",
+            ".html",
+            ".css",
+            ".md",
+            ".rst",
+        ),
+    )
+)
+_INSIDE = "/opt/suspects"
 _LOCKS = frozenset({"package-lock.json", "pnpm-lock.yaml", "npm-shrinkwrap.json"})
 
 
@@ -86,28 +120,73 @@ class DetectSecrets:
 
     async def analyse(self, tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> list[Observation]:
         """See ``Analyser.analyse``."""
-        suspects = [path for path in paths if _SUSPICIOUS.search(tree.text(path))]
-        names = names_back(suspects)
-        argv = [*python_module("detect_secrets"), "-C", WORK, "scan", "--no-verify", "--all-files"]
-        argv += [word for plugin in _WITHOUT for word in ("--disable-plugin", plugin)]
-        found: list[Observation] = []
-        for batch in batches(suspects):
-            report = cast("_Report", parse_json(await run_tool(sandbox, tree, [*argv, *batch])))
-            for shown, secrets in report["results"].items():
-                if shown in names:
-                    found += _observe(names[shown], secrets)
-        return found
+        suspects = {path: text for path in paths if _SUSPICIOUS.search(text := tree.text(path))}
+        if not suspects:
+            return []
+        with tempfile.TemporaryDirectory() as folder:
+            extracts = await asyncio.to_thread(_write_extracts, Path(folder), suspects)
+            return await _scan(tree, sandbox, Path(folder), extracts)
 
 
-def _observe(path: str, secrets: Sequence[_Secret]) -> list[Observation]:
+async def _scan(
+    tree: SourceTree, sandbox: Sandbox, folder: Path, extracts: Mapping["_Extract", str]
+) -> list[Observation]:
+    argv = [*python_module("detect_secrets"), "-C", _INSIDE, "scan", "--no-verify", "--all-files"]
+    argv += [word for plugin in _WITHOUT for word in ("--disable-plugin", plugin)]
+    mount = Mount(folder, _INSIDE)
+    outcome = await run_tool(sandbox, tree, [*argv, _INSIDE], mounts=(mount,))
+    results = cast("_Report", parse_json(outcome))["results"]
+    by_name = {PurePosixPath(shown).name: secrets for shown, secrets in results.items()}
+    return [
+        seen
+        for extract, path in extracts.items()
+        for seen in _observe(path, extract.lines, by_name.get(extract.name, []))
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Extract:
+    """A copy with only the lines worth a look; ``lines`` are their numbers in the original."""
+
+    name: str
+    lines: tuple[int, ...]
+
+
+def _write_extracts(folder: Path, texts: Mapping[str, str]) -> dict[_Extract, str]:
+    folder.chmod(0o755)  # the sandbox's user is another one
+    return {_extract(folder, path, text): path for path, text in texts.items()}
+
+
+def _extract(folder: Path, path: str, text: str) -> _Extract:
+    lines = text.split("\n")
+    numbers = range(1, len(lines) + 1)
+    suffix = PurePosixPath(path).suffix
+    kept = [number for number in numbers if _is_kept(lines, number)] if suffix in _BY_LINE else list(numbers)
+    name = f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}{_safe(suffix)}"
+    content = "\n".join(lines[number - 1] for number in kept)
+    (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
+    return _Extract(name, tuple(kept))
+
+
+def _is_kept(lines: Sequence[str], number: int) -> bool:
+    """A suspicious line, and whatever a pragma on the line before speaks of."""
+    here, before = lines[number - 1], lines[number - 2] if number > 1 else ""
+    return "allowlist" in here or "allowlist" in before or _SUSPICIOUS.search(here) is not None
+
+
+def _safe(suffix: str) -> str:
+    return suffix if re.fullmatch(r"\.\w{1,12}", suffix, re.ASCII) else ""
+
+
+def _observe(path: str, lines: Sequence[int], secrets: Sequence[_Secret]) -> list[Observation]:
     """One for each line: several detectors often see the same secret, and the surest speaks."""
     by_line: dict[int, _Secret] = {}
     for secret in sorted(secrets, key=lambda each: (_severity(each), each["type"])):
-        by_line[secret["line_number"]] = secret
-    return [_leak(path, secret) for _, secret in sorted(by_line.items())]
+        by_line[lines[secret["line_number"] - 1]] = secret
+    return [_leak(path, line, secret) for line, secret in sorted(by_line.items())]
 
 
-def _leak(path: str, secret: _Secret) -> Observation:
+def _leak(path: str, line: int, secret: _Secret) -> Observation:
     severity = _severity(secret)
     kind = secret["type"]
     return Observation(
@@ -115,7 +194,7 @@ def _leak(path: str, secret: _Secret) -> Observation:
         message=f"This looks like a secret: {kind} (SHA-1 {secret['hashed_secret'][:10]}…).",
         severity=severity if role_of(path) is Role.PRODUCT else milder(severity, 2),
         concern=Concern.SECURITY,
-        place=Place(path, secret["line_number"]),
+        place=Place(path, line),
         analyser="detect-secrets",
         same_as=_SAME.get(kind, ()),
         url="https://github.com/Yelp/detect-secrets#readme",
