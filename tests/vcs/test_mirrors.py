@@ -13,9 +13,10 @@ import pytest
 
 from bullpen.domain.errors import UnusableRepository
 from bullpen.vcs.commits import BULLPEN, branches, create_tag, tags, update_ref
-from bullpen.vcs.mirror import fetch_mirror, mirror_path
+from bullpen.vcs.git import git
+from bullpen.vcs.mirror import fetch_mirror, mirror_path, tidy_mirror
 from bullpen.vcs.source import SourceKind, open_source
-from bullpen.vcs.trees import read_file
+from bullpen.vcs.trees import read_blobs, read_file
 
 pytestmark = pytest.mark.req("GIT-01")
 
@@ -59,6 +60,14 @@ async def test_fetching_again_follows_the_source(user, tmp_path):
     ]
     assert [ref.name for ref in await branches(second.path)] == ["bullpen/work"]
     assert [ref.name for ref in await tags(second.path)] == ["ours", "v1"]
+
+
+async def test_tidying_keeps_every_object(user, tmp_path):
+    mirror = await fetch_mirror(await open_source(str(user.path)), tmp_path / "mirrors")
+    kept = [(await git(mirror.path, "hash-object", "-w", "--stdin", stdin=b"%d" % n)).text for n in range(9)]
+    await tidy_mirror(mirror.path)
+    assert len(await read_blobs(mirror.path, kept)) == 9
+    assert await read_file(mirror.path, mirror.base, "a.py") == b"x = 1\ny = 3\n"
 
 
 async def test_history_that_was_rewritten_is_followed(user, tmp_path):
