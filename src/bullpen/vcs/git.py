@@ -180,7 +180,7 @@ _MEANINGS: tuple[tuple[str, type[BullpenError], str], ...] = (
     (r"not a git repository|does not appear to be a git", UnusableRepository, "Check the path or the URL."),
     (r"bad config|invalid config|unknown repository extension", UnusableRepository, "Mend its .git/config."),
     (
-        r"repository .* not found|could not read from remote",
+        r"repository .* not found|could not read from remote|remote error|access denied",
         UnusableRepository,
         "Check the URL and your access.",
     ),
