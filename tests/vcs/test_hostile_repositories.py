@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bullpen.domain.errors import BullpenError, UnusableRepository
 from bullpen.vcs.commits import (
     BULLPEN,
     blame,
@@ -21,7 +22,7 @@ from bullpen.vcs.commits import (
     update_ref,
 )
 from bullpen.vcs.diffs import diff_trees
-from bullpen.vcs.git import HARDENED
+from bullpen.vcs.git import HARDENED, git
 from bullpen.vcs.history import read_history
 from bullpen.vcs.mirror import fetch_mirror
 from bullpen.vcs.publish import publish_branch
@@ -88,7 +89,6 @@ def arm(git_dir: Path, canaries: Path) -> None:
         "url.ext::sh -c 'touch CANARY' .insteadOf": "/",
         "remote.origin.url": f"ext::sh -c {trap(canaries, 'remote')}",
         "remote.origin.uploadpack": trap(canaries, "uploadpack"),
-        "remote.origin.promisor": "true",
         "submodule.recurse": "true",
         "alias.status": f"!{trap(canaries, 'alias-status')}",
         "alias.fetch": f"!{trap(canaries, 'alias-fetch')}",
@@ -152,6 +152,23 @@ async def test_opening_mirroring_and_publishing_run_nothing(hostile, canaries, t
     published = await publish_branch(mirror.path, "bullpen/work", source)
     await remotes(hostile.path / ".git")
     assert published.in_users_repository
+    assert sprung(canaries) == []
+
+
+async def test_a_partial_clone_fetches_nothing(hostile, canaries, tmp_path):
+    """The program of a promisor remote would be started for the first object that is missing."""
+    config = hostile.path / ".git" / "config"
+    hostile.git("config", "--file", str(config), "remote.origin.promisor", "true")
+    hostile.git("config", "--file", str(config), "remote.origin.url", str(tmp_path / "alternate"))
+    blob = hostile.git(
+        "--no-optional-locks", "-c", "core.fsmonitor=false", "rev-parse", "HEAD:.gitattributes"
+    )
+    (hostile.path / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    (hostile.path / ".git/objects/info/alternates").unlink()
+    with pytest.raises(UnusableRepository, match="is a partial clone"):
+        await open_source(str(hostile.path))
+    with pytest.raises(BullpenError):
+        await git(hostile.path / ".git", "cat-file", "blob", blob)
     assert sprung(canaries) == []
 
 

@@ -11,11 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from bullpen.domain.errors import UnusableRepository
+from bullpen.domain.errors import Unavailable, UnusableRepository
 from bullpen.vcs.commits import BULLPEN, branches, create_tag, tags, update_ref
-from bullpen.vcs.mirror import fetch_mirror, mirror_path
+from bullpen.vcs.git import git
+from bullpen.vcs.mirror import fetch_mirror, mirror_path, tidy_mirror
+from bullpen.vcs.publish import publish_branch
 from bullpen.vcs.source import SourceKind, open_source
-from bullpen.vcs.trees import read_file
+from bullpen.vcs.trees import read_blobs, read_file
 
 pytestmark = pytest.mark.req("GIT-01")
 
@@ -59,6 +61,14 @@ async def test_fetching_again_follows_the_source(user, tmp_path):
     ]
     assert [ref.name for ref in await branches(second.path)] == ["bullpen/work"]
     assert [ref.name for ref in await tags(second.path)] == ["ours", "v1"]
+
+
+async def test_tidying_keeps_every_object(user, tmp_path):
+    mirror = await fetch_mirror(await open_source(str(user.path)), tmp_path / "mirrors")
+    kept = [(await git(mirror.path, "hash-object", "-w", "--stdin", stdin=b"%d" % n)).text for n in range(9)]
+    await tidy_mirror(mirror.path)
+    assert len(await read_blobs(mirror.path, kept)) == 9
+    assert await read_file(mirror.path, mirror.base, "a.py") == b"x = 1\ny = 3\n"
 
 
 async def test_history_that_was_rewritten_is_followed(user, tmp_path):
@@ -113,6 +123,20 @@ async def test_a_url_served_by_git(user, tmp_path, git_daemon):
     assert mirror.base == user.git("rev-parse", "HEAD")
     assert mirror.path == mirror_path(source, tmp_path / "mirrors")
     assert (mirror.path / "shallow").exists()
+    await update_ref(mirror.path, "refs/heads/bullpen/work", mirror.base, None)
+    published = await publish_branch(mirror.path, "bullpen/work", source)
+    assert (published.repository, published.in_users_repository) == (mirror.path, False)
+    assert published.next_step == f"git -C {mirror.path} push {url} bullpen/work"
+
+
+async def test_a_url_without_commits_and_one_that_does_not_answer(make_repository, git_daemon):
+    url = git_daemon(make_repository("empty").path)
+    with pytest.raises(UnusableRepository, match="has no commits yet"):
+        await open_source(url)
+    with pytest.raises(UnusableRepository, match="access denied or repository not exported"):
+        await open_source(f"{url}-not-there")
+    with pytest.raises(Unavailable, match="unable to connect"):
+        await open_source("git://127.0.0.1:1/nothing")
 
 
 @pytest.fixture

@@ -92,9 +92,9 @@ async def test_a_partial_clone_is_refused_with_its_remedy(user, tmp_path):
     user.git("config", "uploadpack.allowFilter", "true")
     options = ("--quiet", "--filter=blob:none", "--no-checkout")
     user.git("clone", *options, user.path.as_uri(), str(tmp_path / "partial"))
-    with pytest.raises(UnusableRepository) as refused:
-        await mirrored(tmp_path / "partial", tmp_path)
-    assert "partial clone" in refused.value.remedy
+    with pytest.raises(UnusableRepository, match="is a partial clone") as refused:
+        await open_source(str(tmp_path / "partial"))
+    assert "Clone it in full" in refused.value.remedy
 
 
 async def test_no_commits_yet(make_repository):
@@ -131,6 +131,18 @@ async def test_a_damaged_repository(user):
     (user.path / ".git" / "HEAD").write_text("nonsense\n")
     with pytest.raises(UnusableRepository):
         await open_source(str(user.path))
+
+
+async def test_a_damaged_index_and_a_missing_object(user, tmp_path):
+    whole = (user.path / ".git" / "index").read_bytes()
+    (user.path / ".git" / "index").write_bytes(b"DIRC" + bytes(60))
+    with pytest.raises(UnusableRepository):
+        await open_source(str(user.path))
+    (user.path / ".git" / "index").write_bytes(whole)
+    old = user.git("rev-parse", "HEAD~1:a.py")
+    (user.path / ".git" / "objects" / old[:2] / old[2:]).unlink()
+    with pytest.raises(UnusableRepository, match="cannot be copied"):
+        await mirrored(user.path, tmp_path)
 
 
 async def test_a_damaged_configuration(user):

@@ -32,6 +32,7 @@ OUTPUT_BYTES = 512 * MEBIBYTE
 SECONDS = 120.0
 GRACE_SECONDS = 2.0  # git removes its lock files on SIGTERM
 
+_PARTIAL = re.compile(r"extensions\.partialclone|remote\..*\.(promisor|partialclonefilter)", re.DOTALL)
 _NETWORK_NAMES = (
     "SSH_AUTH_SOCK",
     "HTTPS_PROXY",
@@ -135,12 +136,21 @@ async def distrust(place: GitDir) -> GitDir:
     """``place`` with every content filter of its own configuration switched off.
 
     Filters have names of their own, so no fixed list can cover them; only the names are read, nothing is run.
+
+    Raises:
+        UnusableRepository: it is a partial clone: reading it could make git start programs to fetch the rest.
     """
     listed = await git(place, "config", "--list", "--includes", "--name-only", "-z")
-    found = {name for name in listed.fields() if name.startswith("filter.")}
-    overrides = tuple((name, "false" if name.endswith(".required") else "") for name in sorted(found))
-    if len(overrides) > 500 or sum(len(name) for name in found) > 65_536:
-        raise UnusableRepository(f"{place.path} configures {len(overrides)} settings of content filters.")
+    names = sorted(set(listed.fields()))
+    if any(_PARTIAL.fullmatch(name) for name in names):
+        raise UnusableRepository(
+            f"{place.work_tree or place.path} is a partial clone: parts of its history are missing.",
+            remedy="Clone it in full, or give its URL.",
+        )
+    filters = [name for name in names if name.startswith("filter.")]
+    if len(filters) > 500 or sum(map(len, filters)) > 65_536:
+        raise UnusableRepository(f"{place.path} configures {len(filters)} settings of content filters.")
+    overrides = tuple((name, "false" if name.endswith(".required") else "") for name in filters)
     return replace(place, overrides=place.overrides + overrides)
 
 
@@ -170,7 +180,7 @@ _MEANINGS: tuple[tuple[str, type[BullpenError], str], ...] = (
     (r"not a git repository|does not appear to be a git", UnusableRepository, "Check the path or the URL."),
     (r"bad config|invalid config|unknown repository extension", UnusableRepository, "Mend its .git/config."),
     (
-        r"repository .* not found|could not read from remote",
+        r"repository .* not found|could not read from remote|remote error|access denied",
         UnusableRepository,
         "Check the URL and your access.",
     ),
@@ -192,7 +202,11 @@ _MEANINGS: tuple[tuple[str, type[BullpenError], str], ...] = (
         NotFound,
         "",
     ),
-    (r"missing (blob|tree|commit|object)|promisor|corrupt", UnusableRepository, "Run git fsck on it."),
+    (
+        r"missing (blob|tree|commit|object)|promisor|corrupt|bad index|unable to read",
+        UnusableRepository,
+        "Run git fsck on it.",
+    ),
 )
 
 

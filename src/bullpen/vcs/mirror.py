@@ -88,6 +88,12 @@ async def fetch_mirror(source: Source, mirrors: Path, *, depth: int | None = Non
     return Mirror(path, await _base(path, source), source.branch)
 
 
+async def tidy_mirror(path: Path) -> None:
+    """Pack the loose objects of many small commits. Nothing is thrown away, so others may work meanwhile."""
+    async with file_lock(path.with_suffix(".lock")):
+        await git(path, "repack", "-d", "-l", "--quiet", seconds=FETCH_SECONDS)
+
+
 async def _object_format(source: Source) -> str:
     if source.files is None:
         return "sha256" if len(source.head) == 64 else "sha1"
@@ -133,21 +139,10 @@ async def _fetch(path: Path, source: Source, depth: int | None) -> None:
     except BullpenError as error:
         if error.code not in ("git-failed", UnusableRepository.code):
             raise
-        remedy = await _copy_remedy(source)
+        remedy = "Run git fsck in it." if source.files else "Check the URL and your access to it."
         raise UnusableRepository(
             f"{source.shown} cannot be copied: {error.sentence}", remedy=remedy
         ) from error
-
-
-async def _copy_remedy(source: Source) -> str:
-    if source.files is None:
-        return "Check the URL and your access to it."
-    promisors = ("config", "--get-regexp", r"^remote\..*\.promisor$")
-    if (await git(source.files.git_dir, *promisors, accept=(0, 1))).stdout:
-        return (
-            "It is a partial clone: fetch the rest with git fetch --refetch --no-filter, or clone it in full."
-        )
-    return "Run git fsck in it."
 
 
 async def _base(path: Path, source: Source) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from bullpen.domain.errors import UnusableRepository
+from bullpen.domain.errors import BullpenError, UnusableRepository
 from bullpen.vcs.git import GitDir, distrust, git, redact
 from bullpen.vcs.location import RepositoryFiles, find_repository, parse_location
 from bullpen.vcs.trees import has_lfs_rules, list_tree
@@ -72,6 +72,16 @@ async def open_source(where: str) -> Source:
 
 async def _open_folder(files: RepositoryFiles) -> Source:
     top = files.work_tree or files.git_dir
+    try:
+        return await _look_at(files, top)
+    except BullpenError as error:
+        if error.code != "git-failed":
+            raise
+        sentence = f"{top} cannot be read: {error.sentence}"
+        raise UnusableRepository(sentence, remedy="Run git fsck in it.") from error
+
+
+async def _look_at(files: RepositoryFiles, top: Path) -> Source:
     place = await distrust(GitDir(files.git_dir, files.work_tree))
     head = await _head_commit(place, top)
     branch = await git(place, "symbolic-ref", "--quiet", "--short", "HEAD", accept=(0, 1))
