@@ -1,7 +1,8 @@
 """Bubblewrap: Linux namespaces without a daemon. The embedded default.
 
-The chain is: a shell that enters the control group, ``bwrap`` that makes the namespaces and mounts, ``setpriv`` that
-gives up root where there was root, ``prlimit``, ``env``, the command. See docs/decisions/sandbox.md for the reasons.
+The chain is: ``bwrap`` that makes the namespaces and mounts and waits at a gate until its first process is in its control
+group, ``setpriv`` that gives up root where there was root, ``prlimit``, ``env``, the command. See
+docs/decisions/sandbox.md for the reasons.
 """
 
 import asyncio
@@ -33,8 +34,7 @@ _ALLOW = (
     "--security-opt seccomp=unconfined --security-opt systempaths=unconfined, or give it an engine's socket and use "
     "the docker backend."
 )
-_PROGRAMS = ("bwrap", "setpriv", "prlimit", "env", "sh", "unshare")
-_JOIN = 'n=$1; shift; while [ "$n" -gt 0 ]; do echo 0 >"$1" || exit 125; shift; n=$((n-1)); done; exec "$@"'
+_PROGRAMS = ("bwrap", "setpriv", "prlimit", "env", "unshare")
 _CAPABILITIES = (1 << 21) | (1 << 7) | (1 << 6)  # SYS_ADMIN, SETUID, SETGID
 _OPEN_FILES = 1024
 _INFO_SECONDS = 2.0
@@ -73,6 +73,8 @@ class Bubblewrap:
             outcome = await self.run(Command(("true",), limits=Limits(wall_seconds=20)))
         except BullpenError as error:
             return Probe(self.name, works=False, reason=error.sentence, remedy=error.remedy)
+        except OSError as error:
+            return Probe(self.name, works=False, reason=f"The kernel refused ({error}).", remedy=_ALLOW)
         if not outcome.ok:
             return Probe(self.name, works=False, reason=_last_line(outcome.stderr), remedy=_ALLOW)
         return Probe(self.name, works=True, weaknesses=self._weaknesses)
@@ -123,34 +125,43 @@ class Bubblewrap:
         on_output: Callable[[bytes], None] | None,
     ) -> tuple[Ended, bool]:
         """How it ended, and whether the command was reached at all."""
-        with contextlib.ExitStack() as files:
-            status_out, status_in = os.pipe()
-            files.callback(os.close, status_out)
-            inside = [status_in, *(_memory_file(data) for data in (filter_program(), *_user_files()))]
-            inside.append(_memory_file(self._options(command, sources, inside)))
-            stdin = _memory_file(command.stdin)
-            files.callback(_close_all, [*inside, stdin])
-            status = _Status(status_out)
+        data = [filter_program(), *_user_files()]
+        status_out, status_in = os.pipe()
+        gate_out, gate_in = os.pipe()
+        inside = [status_in, gate_out, *map(_memory_file, data)]
+        inside.append(_memory_file(self._options(command, sources, inside)))
+        status = _Status(status_out)
+
+        async def admit() -> None:
+            """Only in its group may the command begin."""
+            child = await status.arrival()
+            if child is not None:
+                await asyncio.to_thread(_enter, child, group, os.dup(gate_in))
+
+        try:
             ended = await supervise(
-                self._argv(command, group, inside[-1]),
-                stdin=stdin,
+                self._argv(command, inside[-1], grouped=group is not None),
+                stdin=_memory_file(command.stdin),
                 pass_fds=inside,
                 limits=command.limits,
                 stop=stop,
+                admit=admit,
                 kill=lambda pid: _kill(pid, status, group),
                 on_output=on_output,
             )
             if (child := status.child()) is not None:
                 await gone(child)
             return ended, status.reached_command()
+        finally:
+            os.close(status_out)
+            os.close(gate_in)
 
-    def _argv(self, command: Command, group: cgroups.Group | None, options: int) -> list[str]:
+    def _argv(self, command: Command, options: int, *, grouped: bool) -> list[str]:
         return [
-            *_join(group),
             *(_become_user() if self.rights is Rights.DROPPED else []),
             *(_program("bwrap"), "--args", str(options), "--"),
             *(_become_user() if self.rights is Rights.ROOT else []),
-            *self._rlimits(command.limits, grouped=group is not None),
+            *self._rlimits(command.limits, grouped=grouped),
             # Only now, with root given up, may the caller's environment reach the dynamic linker.
             *(_inner("env"), "-i", "--"),
             *(f"{name}={value}" for name, value in {**rootfs.BASE_ENVIRONMENT, **command.env}.items()),
@@ -159,7 +170,7 @@ class Bubblewrap:
 
     def _options(self, command: Command, sources: dict[Path, Path], inside: list[int]) -> bytes:
         """What ``bwrap --args`` reads: words ended by NUL."""
-        status, seccomp, *user_files = map(str, inside)
+        status, gate, seccomp, *user_files = map(str, inside)
         words = [
             *(
                 "--unshare-ipc",
@@ -175,11 +186,8 @@ class Bubblewrap:
                 "--die-with-parent",
                 "--new-session",
                 "--clearenv",
-                "--json-status-fd",
-                status,
-                "--seccomp",
-                seccomp,
             ),
+            *("--json-status-fd", status, "--block-fd", gate, "--seccomp", seccomp),
             *rootfs.file_system(command, sources),
         ]
         for name, number in zip(rootfs.USER_FILES, user_files, strict=True):
@@ -226,7 +234,8 @@ class Bubblewrap:
 
     @cached_property
     def _hierarchy(self) -> cgroups.Hierarchy | None:
-        idmap.sweep()
+        if self.rights is Rights.ROOT:
+            idmap.sweep()
         return cgroups.find_hierarchy() if self.use_cgroups else None
 
     @property
@@ -257,6 +266,17 @@ class _Status:
         self._descriptor = descriptor
         self._text = b""
         os.set_blocking(descriptor, False)
+
+    async def arrival(self) -> int | None:
+        """Wait for the first process; its id, or None if the launcher gave up."""
+        loop = asyncio.get_running_loop()
+        there: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(self._descriptor, lambda: there.done() or there.set_result(None))
+        try:
+            await there
+        finally:
+            loop.remove_reader(self._descriptor)
+        return self.child()
 
     def child(self) -> int | None:
         """Process id of the namespace's first process, waited for briefly; None if it never came."""
@@ -289,6 +309,18 @@ def _kill(pid: int, status: _Status, group: cgroups.Group | None) -> None:
         os.kill(pid if child is None else child, signal.SIGKILL)
     if group:
         cgroups.kill_group(group)
+
+
+def _enter(child: int, group: cgroups.Group | None, gate: int) -> None:
+    """Put the sandbox's first process into its group, then open its gate; ``gate`` is closed."""
+    try:
+        # What is to be let in may have been ended, and its group removed, meanwhile.
+        with contextlib.suppress(ProcessLookupError, BrokenPipeError, FileNotFoundError):
+            if group:
+                cgroups.join(group, child)
+            os.write(gate, b"\0")
+    finally:
+        os.close(gate)
 
 
 def _measure(group: cgroups.Group) -> _Use:
@@ -335,13 +367,6 @@ def _last_line(text: bytes) -> str:
     return lines[-1] if lines else ""
 
 
-def _join(group: cgroups.Group | None) -> list[str]:
-    if group is None:
-        return []
-    files = [str(file) for file in group.join_files]
-    return [_program("sh"), "-c", _JOIN, "join", str(len(files)), *files]
-
-
 def _become_user() -> list[str]:
     identity = ("--reuid", _USER, "--regid", _USER, "--clear-groups", "--inh-caps=-all", "--no-new-privs")
     return [_inner("setpriv"), *identity, "--"]
@@ -365,11 +390,6 @@ def _memory_file(data: bytes) -> int:
     os.write(handle, data)
     os.lseek(handle, 0, os.SEEK_SET)
     return handle
-
-
-def _close_all(descriptors: list[int]) -> None:
-    for descriptor in descriptors:
-        os.close(descriptor)
 
 
 @cache

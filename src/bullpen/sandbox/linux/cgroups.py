@@ -15,7 +15,7 @@ _PREFIX = "bullpen-"
 _NEEDED = ("memory", "pids")
 _USED = ("memory", "pids", "cpu", "cpuacct")  # cpuacct: version 1 only, where usage is counted apart
 _PERIOD_US = 100_000
-_LAUNCHER_PROCESSES = 2  # bwrap and the first process of the new PID namespace
+_LAUNCHER_PROCESSES = 1  # the first process of the new PID namespace
 _UNLIMITED = "max"
 
 
@@ -38,11 +38,6 @@ class Group:
 
     version: int
     folders: dict[str, Path]
-
-    @property
-    def join_files(self) -> tuple[Path, ...]:
-        """Files to which a process writes 0 to enter the group."""
-        return tuple(dict.fromkeys(folder / "cgroup.procs" for folder in self.folders.values()))
 
 
 def find_hierarchy() -> Hierarchy | None:
@@ -71,6 +66,18 @@ def make_group(hierarchy: Hierarchy, limits: Limits) -> Group:
         _remove_folders(group)
         raise
     return group
+
+
+def join(group: Group, pid: int) -> None:
+    """Move a process into the group; what it starts later is born there.
+
+    The kernel may let this wait some milliseconds (an RCU grace period): call it off the loop's thread.
+
+    Raises:
+        OSError: the process has ended, or may not be moved.
+    """
+    for folder in dict.fromkeys(group.folders.values()):
+        (folder / "cgroup.procs").write_text(str(pid))
 
 
 def out_of_memory(group: Group) -> bool:

@@ -55,6 +55,8 @@ def detach(point: Path) -> None:
     """Take the mount away and its mount point with it; whoever bound it elsewhere keeps it."""
     if _libc().umount2(os.fsencode(point), _MNT_DETACH) == 0:
         _remove(point)
+        with contextlib.suppress(OSError):  # others are still mounted
+            point.parent.rmdir()
 
 
 def sweep() -> None:
@@ -63,6 +65,8 @@ def sweep() -> None:
         if folder.name.isdigit() and not Path("/proc", folder.name).exists():
             for point in folder.iterdir():
                 detach(point)
+                with contextlib.suppress(OSError):
+                    point.rmdir()  # one that was made but never mounted on
             with contextlib.suppress(OSError):
                 folder.rmdir()
 
@@ -78,6 +82,7 @@ def _mount_point(is_folder: bool) -> Path:
 
 
 def _remove(point: Path) -> None:
+    """Never recursive: below a point that is still mounted are somebody's files."""
     if point.is_dir():
         point.rmdir()
     else:

@@ -8,8 +8,9 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from bullpen.sandbox.base import End, Limits
 from bullpen.sandbox.stop import Stop
@@ -83,16 +84,19 @@ async def supervise(
     pass_fds: Sequence[int],
     limits: Limits,
     stop: Stop,
+    admit: Callable[[], Coroutine[Any, Any, None]],
     kill: Callable[[int], None],
     on_output: Callable[[bytes], None] | None,
 ) -> Ended:
     """Start ``argv``, wait for its end or for ``stop``, and collect what it wrote.
 
-    ``kill`` gets the child's process id and must end everything below it. The deadline and a full output ask ``stop``
-    themselves. The child is started on the thread of the loop: bwrap dies with the thread that started it.
+    ``stdin`` and ``pass_fds`` are closed here once the child has them. ``admit`` runs beside the child from its start,
+    to let it in where it waits at a gate. ``kill`` gets the child's process id and must end everything below it. The
+    deadline and a full output ask ``stop`` themselves. The child is started on the thread of the loop: bwrap dies with
+    the thread that started it.
 
     Raises:
-        OSError: the program cannot be started.
+        OSError: the program cannot be started, or not be let in.
     """
     loop = asyncio.get_running_loop()
     started = time.monotonic()
@@ -101,6 +105,8 @@ async def supervise(
         _Capture(pipe, limits.output_bytes, on_output, lambda: stop.ask(End.OUTPUT)) for pipe in (out, err)
     ]
     timer = loop.call_later(limits.wall_seconds, stop.ask, End.TIMEOUT)
+    admission = asyncio.create_task(admit())
+    admission.add_done_callback(lambda task: _stop_if_failed(task, stop))
     reaped = False
     try:
         with _watch(child) as exited:
@@ -111,18 +117,27 @@ async def supervise(
                 await exited
         _, status = os.waitpid(child, 0)  # noqa: ASYNC222 - it has exited
         reaped = True
-        await asyncio.wait({capture.ended for capture in captures}, timeout=_DRAIN_SECONDS)
+        admission.cancel()  # too late, if it still waits
+        await asyncio.wait({admission, *(capture.ended for capture in captures)}, timeout=_DRAIN_SECONDS)
+        if not admission.cancelled():
+            admission.result()
         out_data, err_data = (capture.data for capture in captures)
         wall = time.monotonic() - started
         reason = stopped or stop.reason
         return Ended(os.waitstatus_to_exitcode(status), reason, out_data, err_data, wall)
     finally:
         timer.cancel()
+        admission.cancel()
         if not reaped:  # the loop itself is ending
             kill(child)
             os.waitpid(child, 0)  # noqa: ASYNC222 - the loop can wait no more
         for capture in captures:
             capture.close()
+
+
+def _stop_if_failed(admission: asyncio.Task[None], stop: Stop) -> None:
+    if not admission.cancelled() and admission.exception():
+        stop.ask(End.CANCELLED)
 
 
 async def gone(pid: int) -> None:
@@ -166,7 +181,7 @@ def _spawn(argv: Sequence[str], stdin: int, pass_fds: Sequence[int]) -> tuple[in
         os.close(err)
         raise
     finally:
-        os.close(out_inside)
-        os.close(err_inside)
+        for descriptor in (out_inside, err_inside, stdin, *pass_fds):
+            os.close(descriptor)
     process.returncode = 0  # reaped above, when its descriptor says so
     return process.pid, out, err
