@@ -53,9 +53,7 @@ def rewriting(kind: type[N], mend: Mend[N]) -> Rewrite:
 
 
 def _chosen(file: PythonFile, kind: type[N], mend: Mend[N], sites: Sequence[Site]) -> list[tuple[N, Patch]]:
-    nodes = [
-        node for node in nodes_of(file.module, kind) if any(_holds_line(file, node, site) for site in sites)
-    ]
+    nodes = [node for node in file.nodes(kind) if any(_holds_line(file, node, site) for site in sites)]
     offers = [(node, patch) for node in nodes if (patch := mend(file, node)) is not None]
     chosen: list[tuple[N, Patch]] = []
     for site in sites:

@@ -12,6 +12,7 @@ from bullpen.recipes._python_file import PythonFile
 from bullpen.recipes._python_scope import at_module_level, inside, only_assignment, scope_of, uses
 from bullpen.recipes.base import Codemod
 
+LONG_LINE = 89  # columns, one more than the formatters' default line
 LEAVES_OR_WAITS = m.OneOf(m.Yield(), m.Await(), m.NamedExpr(), m.Lambda())
 
 
@@ -99,15 +100,18 @@ def _mentions(name: str, root: cst.CSTNode) -> list[cst.Name]:
     return [one for one in nodes_of(root, cst.Name) if one.value == name]
 
 
-def _patch(file: PythonFile, build: Build, value: str) -> Patch:
-    """Put ``value`` in place of the empty start, and take the loop away."""
+def _patch(file: PythonFile, build: Build, opening: str, item: str, closing: str) -> Patch:
+    """Put a comprehension in place of the empty start and take the loop away; over several lines if it is long."""
     start, end = file.span(build.empty)[0], file.span(build.loop)[1]
-    return Patch((Edit(start, end, value),))
-
-
-def _clauses(file: PythonFile, build: Build) -> str:
-    condition = f" if {_source(file, build.condition)}" if build.condition else ""
-    return f"for {outer(file, build.loop.target)} in {_source(file, build.loop.iter)}{condition}"
+    parts = [item, f"for {outer(file, build.loop.target)} in {_source(file, build.loop.iter)}"]
+    parts += [f"if {_source(file, build.condition)}"] if build.condition else []
+    line = f"{opening}{' '.join(parts)}{closing}"
+    column = file.range(build.empty)[0][1]
+    if column + len(line) > LONG_LINE and "\n" not in line:
+        outer_indent = file.newline + file.indent(build.loop)
+        inner_indent = outer_indent + file.unit_at(build.loop)
+        line = opening + "".join(inner_indent + part for part in parts) + outer_indent + closing
+    return Patch((Edit(start, end, line),))
 
 
 def _source(file: PythonFile, node: cst.BaseExpression) -> str:
@@ -143,7 +147,7 @@ def as_list_comprehension(file: PythonFile, loop: cst.For) -> Patch | None:
         return None
     if build.condition is None and file.code(item) == file.code(loop.target):
         return None  # that is list(xs): another rule
-    return _patch(file, build, f"[{outer(file, item)} {_clauses(file, build)}]")
+    return _patch(file, build, "[", outer(file, item), "]")
 
 
 def as_list_copy(file: PythonFile, loop: cst.For) -> Patch | None:
@@ -154,7 +158,8 @@ def as_list_copy(file: PythonFile, loop: cst.For) -> Patch | None:
         return None
     if item.value != loop.target.value or file.bound("list"):
         return None
-    return _patch(file, build, f"list({_source(file, loop.iter)})")
+    copied = Edit(file.span(build.empty)[0], file.span(loop)[1], f"list({_source(file, loop.iter)})")
+    return Patch((copied,))
 
 
 def as_dict_comprehension(file: PythonFile, loop: cst.For) -> Patch | None:
@@ -168,7 +173,7 @@ def as_dict_comprehension(file: PythonFile, loop: cst.For) -> Patch | None:
     key = _key(file, build, small.targets[0].target)
     if not key or (isinstance(small.value, cst.Tuple) and not small.value.lpar):
         return None
-    return _patch(file, build, f"{{{key}: {outer(file, small.value)} {_clauses(file, build)}}}")
+    return _patch(file, build, "{", f"{key}: {outer(file, small.value)}", "}")
 
 
 def _key(file: PythonFile, build: Build, target: cst.BaseExpression) -> str:
@@ -195,7 +200,7 @@ def as_join(file: PythonFile, loop: cst.For) -> Patch | None:
         return None
     if file.code(small.target) != build.name.value or not is_string(file, small.value):
         return None
-    return _patch(file, build, f"{file.code(empty)}.join({outer(file, small.value)} {_clauses(file, build)})")
+    return _patch(file, build, f"{file.code(empty)}.join(", outer(file, small.value), ")")
 
 
 def is_string(file: PythonFile, node: cst.BaseExpression) -> bool:
