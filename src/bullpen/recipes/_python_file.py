@@ -131,17 +131,10 @@ class PythonFile:
         conditional import makes it uncertain.
         """
         target = node.func if isinstance(node, cst.Call) else node
-<<<<<<< HEAD
         if not isinstance(target, cst.Name | cst.Attribute) or not dotted(target):
             return ""  # LibCST gives ``open(p).read`` the name of what is called first
-        found = self.metadata[QualifiedNameProvider].get(target, ())
-        known = list(cast("set[QualifiedName]", found() if callable(found) else found))
-=======
-        if not isinstance(target, cst.Name | cst.Attribute):
-            return ""
         scope = self.metadata[ScopeProvider].get(target)
         known = list(scope.get_qualified_names_for(target)) if isinstance(scope, Scope) else []
->>>>>>> recipes-a
         certain = (QualifiedNameSource.IMPORT, QualifiedNameSource.BUILTIN)
         return known[0].name if len(known) == 1 and known[0].source in certain else ""
 
