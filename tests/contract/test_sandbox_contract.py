@@ -275,7 +275,7 @@ async def test_endless_loop_ends_at_its_time(sandbox: Backend) -> None:
 @pytest.mark.req("BOX-04")
 async def test_one_that_ignores_polite_signals_ends_at_its_time(sandbox: Backend) -> None:
     script = "trap '' TERM INT HUP; echo ready; while :; do sleep 1; done"
-    outcome = await shell(sandbox, script, Command((), limits=replace(SMALL, wall_seconds=1)))
+    outcome = await shell(sandbox, script, Command((), limits=replace(SMALL, wall_seconds=2)))
     assert outcome.end is End.TIMEOUT
     assert outcome.stdout == b"ready\n"
 

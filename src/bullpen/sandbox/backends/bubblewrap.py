@@ -80,13 +80,14 @@ class Bubblewrap:
     async def probe(self) -> Probe:
         """Really run ``true``."""
         try:
-            outcome = await self.run(Command(("true",), limits=Limits(wall_seconds=20)))
+            outcome = await self.run(Command(("true",), limits=Limits(wall_seconds=60)))
         except BullpenError as error:
             return Probe(self.name, works=False, reason=error.sentence, remedy=error.remedy)
         except OSError as error:
             return Probe(self.name, works=False, reason=f"The kernel refused ({error}).", remedy=_ALLOW)
         if not outcome.ok:
-            return Probe(self.name, works=False, reason=_last_line(outcome.stderr), remedy=_ALLOW)
+            reason = _last_line(outcome.stderr) or f"`true` was ended: {outcome.end}"
+            return Probe(self.name, works=False, reason=reason, remedy=_ALLOW)
         return Probe(self.name, works=True, weaknesses=self._weaknesses)
 
     async def run(self, command: Command, on_output: Callable[[bytes], None] | None = None) -> Outcome:

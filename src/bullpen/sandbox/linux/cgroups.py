@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -197,20 +198,26 @@ def _version2(own: dict[str, tuple[Path, Path]]) -> Hierarchy | None:
     if "" not in own:
         return None
     top, folder = own[""]
-    for parent in (folder, *folder.parents):
+    upwards = (folder, *(above for above in folder.parents if above.is_relative_to(top)))
+    for number, parent in enumerate(upwards):
+        _pass_down(reversed(upwards[number:]))
         found = _below(parent)
-        if found is not None or parent == top:
+        if found is not None:
             return found
     return None
+
+
+def _pass_down(folders: Iterable[Path]) -> None:
+    """Ask each group, from the top, to let its children have the controllers; where we may not, it stays as it is."""
+    for folder in folders:
+        for name in _USED:
+            _try_write(folder / "cgroup.subtree_control", f"+{name}")
 
 
 def _below(parent: Path) -> Hierarchy | None:
     if not (os.access(parent, os.W_OK) and os.access(parent / "cgroup.procs", os.W_OK)):
         return None
-    switch = parent / "cgroup.subtree_control"
-    for name in _USED:
-        _try_write(switch, f"+{name}")  # one this kernel does not know is no loss
-    enabled = switch.read_text().split()
+    enabled = (parent / "cgroup.subtree_control").read_text().split()
     return _usable(Hierarchy(2, {name: parent for name in _USED if name in enabled}))
 
 
