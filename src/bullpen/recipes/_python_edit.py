@@ -7,7 +7,7 @@ from typing import TypeVar
 import libcst as cst
 
 from bullpen.domain.change import Site
-from bullpen.recipes._python_file import Import, PythonFile, read_python
+from bullpen.recipes._python_file import Import, PythonFile, parses, read_python
 from bullpen.recipes._python_imports import import_place
 from bullpen.recipes.base import Rewrite
 
@@ -46,15 +46,14 @@ def rewriting(kind: type[N], mend: Mend[N]) -> Rewrite:
         if file is None or not sites:
             return text
         patches = [patch for _, patch in _chosen(file, kind, mend, sites)]
-        return apply_patches(file, patches)
+        after = apply_patches(file, patches)
+        return after if parses(after) else text
 
     return rewrite
 
 
 def _chosen(file: PythonFile, kind: type[N], mend: Mend[N], sites: Sequence[Site]) -> list[tuple[N, Patch]]:
-    nodes = [
-        node for node in nodes_of(file.module, kind) if any(_holds_line(file, node, site) for site in sites)
-    ]
+    nodes = [node for node in file.nodes(kind) if any(_holds_line(file, node, site) for site in sites)]
     offers = [(node, patch) for node in nodes if (patch := mend(file, node)) is not None]
     chosen: list[tuple[N, Patch]] = []
     for site in sites:

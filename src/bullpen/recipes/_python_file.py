@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import TypeVar, cast
 
 import libcst as cst
 from libcst import matchers as m
@@ -15,20 +15,18 @@ from libcst.metadata import (
     MetadataWrapper,
     ParentNodeProvider,
     PositionProvider,
-    QualifiedName,
-    QualifiedNameProvider,
     QualifiedNameSource,
     Scope,
     ScopeProvider,
 )
 
+N = TypeVar("N", bound=cst.CSTNode)
 BOM = b"\xef\xbb\xbf"
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 PROVIDERS = (
     ByteSpanPositionProvider,
     ParentNodeProvider,
     PositionProvider,
-    QualifiedNameProvider,
     ScopeProvider,
 )
 STATEMENTS = (cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.BaseCompoundStatement)
@@ -60,6 +58,7 @@ class PythonFile:
     module: cst.Module
     skipped: int  # length of the byte order mark
     metadata: Mapping[object, Mapping[cst.CSTNode, object]]
+    scopes: frozenset[Scope]
 
     @property
     def newline(self) -> str:
@@ -104,6 +103,11 @@ class PythonFile:
         """The node around this one; None for the module."""
         return cast("cst.CSTNode | None", self.metadata[ParentNodeProvider].get(node))
 
+    def nodes(self, kind: type[N]) -> list[N]:
+        """Every node of a kind, in the order of the text, outer ones first."""
+        found = [node for node in self.metadata[ParentNodeProvider] if isinstance(node, kind)]
+        return sorted(found, key=lambda node: (self.span(node)[0], -self.span(node)[1]))
+
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         """The nodes around this one, innermost first."""
         above = self.parent(node)
@@ -129,19 +133,14 @@ class PythonFile:
         target = node.func if isinstance(node, cst.Call) else node
         if not isinstance(target, cst.Name | cst.Attribute) or not dotted(target):
             return ""  # LibCST gives ``open(p).read`` the name of what is called first
-        found = self.metadata[QualifiedNameProvider].get(target, ())
-        known = list(cast("set[QualifiedName]", found() if callable(found) else found))
+        scope = self.metadata[ScopeProvider].get(target)
+        known = list(scope.get_qualified_names_for(target)) if isinstance(scope, Scope) else []
         certain = (QualifiedNameSource.IMPORT, QualifiedNameSource.BUILTIN)
         return known[0].name if len(known) == 1 and known[0].source in certain else ""
 
-    def scopes(self) -> set[Scope]:
-        """Every scope of the file."""
-        found = cast("set[Scope | None]", set(self.metadata[ScopeProvider].values()))
-        return {scope for scope in found if scope is not None}
-
     def bound(self, name: str) -> bool:
         """Whether a name is given a value anywhere in the file, in whatever scope (built-ins do not count)."""
-        return any(name in scope.assignments for scope in self.scopes())
+        return any(name in scope.assignments for scope in self.scopes)
 
     def indent(self, node: cst.CSTNode) -> str:
         """The white space before the line on which a node starts."""
@@ -154,15 +153,21 @@ class PythonFile:
         before = max(self.data.rfind(b"\n", 0, offset), self.data.rfind(b"\r", 0, offset))
         return max(before + 1, self.skipped)
 
+    def line_end(self, offset: int) -> int:
+        """Offset of the line end at or after an offset; the end of the file if there is none."""
+        found = re.compile(rb"[\r\n]").search(self.data, offset)
+        return found.start() if found else len(self.data)
+
     def has_comment(self, node: cst.CSTNode) -> bool:
         """Whether a comment stands inside a node."""
-        return bool(m.findall(node, m.Comment()))
+        start, end = self.span(node)
+        return b"#" in self.data[start:end] and bool(m.findall(node, m.Comment()))
 
     def local_name(self, wanted: Import) -> str | None:
         """How the file would write what ``wanted`` imports; None if that name means something else anywhere."""
         known = [alias for alias in top_level_imports(self.module) if alias.target == wanted.target]
         spelled = known[0].spelled if known else (wanted.name or wanted.module.partition(".")[0])
-        if any(not self._only_imports(scope, spelled, wanted) for scope in self.scopes()):
+        if any(not self._only_imports(scope, spelled, wanted) for scope in self.scopes):
             return None
         return spelled if wanted.name or known else wanted.module
 
@@ -221,13 +226,28 @@ def read_python(text: str) -> PythonFile | None:
     """
     data = text.encode("utf-8", "surrogateescape")
     skipped = len(BOM) if data.startswith(BOM) else 0
-    readable = UNDECODABLE.sub("?", text[1:] if skipped else text)
+    readable = _readable(text)
+    if not parses(text):
+        return None
     try:
-        ast.parse(readable)
         wrapper = MetadataWrapper(cst.parse_module(readable), unsafe_skip_copy=True)
         metadata = wrapper.resolve_many(PROVIDERS)
-    except (SyntaxError, ValueError, MemoryError, RecursionError, KeyError, cst.ParserSyntaxError):
+    except (RecursionError, KeyError, cst.ParserSyntaxError):
         return None  # KeyError: LibCST leaves out positions where it ran out of stack
-    return PythonFile(
-        data, wrapper.module, skipped, cast("Mapping[object, Mapping[cst.CSTNode, object]]", metadata)
-    )
+    known = cast("Mapping[object, Mapping[cst.CSTNode, object]]", metadata)
+    scopes = frozenset(one for one in known[ScopeProvider].values() if isinstance(one, Scope))
+    return PythonFile(data, wrapper.module, skipped, known, scopes)
+
+
+def parses(text: str) -> bool:
+    """Whether this interpreter takes a text for Python."""
+    try:
+        ast.parse(_readable(text))
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _readable(text: str) -> str:
+    """The text without byte order mark, undecodable bytes as question marks (one byte each, so offsets hold)."""
+    return UNDECODABLE.sub("?", text.removeprefix("\ufeff"))

@@ -19,10 +19,10 @@ def scope_of(file: PythonFile, node: cst.CSTNode) -> Scope | None:
 
 def only_assignment(file: PythonFile, name: cst.CSTNode) -> Assignment | None:
     """The one assignment that gives a name its value; None if there are more, or it comes from elsewhere."""
-    if not isinstance(name, cst.Name):
+    scope = scope_of(file, name) if isinstance(name, cst.Name) else None
+    if scope is None or not isinstance(name, cst.Name):
         return None
-    scope = scope_of(file, name)
-    found: set[BaseAssignment] = set(scope[name.value]) if scope else set()
+    found: set[BaseAssignment] = set(scope[name.value])
     one = next(iter(found)) if len(found) == 1 else None
     return one if isinstance(one, Assignment) else None
 

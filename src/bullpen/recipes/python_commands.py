@@ -12,69 +12,11 @@ from bullpen.recipes.base import Codemod
 RUNNERS = frozenset(f"subprocess.{name}" for name in ("run", "call", "check_call", "check_output", "Popen"))
 PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 # Words that only a shell understands, and programs that a shell has its own version of.
-SHELL_WORDS = frozenset(
-    [
-        ".",
-        ":",
-        "alias",
-        "bg",
-        "break",
-        "case",
-        "cd",
-        "command",
-        "continue",
-        "declare",
-        "dir",
-        "echo",
-        "eval",
-        "exec",
-        "exit",
-        "export",
-        "fg",
-        "for",
-        "function",
-        "getopts",
-        "hash",
-        "help",
-        "history",
-        "if",
-        "jobs",
-        "let",
-        "local",
-        "printf",
-        "pwd",
-        "read",
-        "readonly",
-        "return",
-        "select",
-        "set",
-        "shift",
-        "source",
-        "test",
-        "time",
-        "times",
-        "trap",
-        "type",
-        "typeset",
-        "ulimit",
-        "umask",
-        "unalias",
-        "unset",
-        "until",
-        "wait",
-        "while",
-        "cls",
-        "copy",
-        "del",
-        "move",
-        "ren",
-        "start",
-        "ver",
-        "vol",
-        "kill",
-        "true",
-        "false",
-    ]
+SHELL_WORDS = re.compile(
+    r"\.|:|alias|bg|break|case|cd|command|continue|declare|dir|echo|eval|exec|exit|export|fg|for|function|"
+    r"getopts|hash|help|history|if|jobs|let|local|printf|pwd|read|readonly|return|select|set|shift|source|"
+    r"test|time|times|trap|type|typeset|ulimit|umask|unalias|unset|until|wait|while|cls|copy|del|move|ren|"
+    r"start|ver|vol|kill|true|false"
 )
 
 
@@ -84,7 +26,7 @@ def words_of(string: cst.BaseExpression) -> list[str]:
         return []
     words = string.raw_value.split()
     plain = words and all(PLAIN.fullmatch(word) for word in words) and string.raw_value.isprintable()
-    return words if plain and words[0] not in SHELL_WORDS and "=" not in words[0] else []
+    return words if plain and not SHELL_WORDS.fullmatch(words[0]) and "=" not in words[0] else []
 
 
 def as_list(string: cst.BaseExpression) -> str:
