@@ -95,7 +95,9 @@ def in_block(file: PythonFile, statement: cst.CSTNode) -> bool:
     return isinstance(file.parent(statement), cst.IndentedBlock | cst.Module)
 
 
-def has_inner_comment(file: PythonFile, statement: cst.CSTNode) -> bool:
-    """Whether a comment stands within a statement; those on the lines above it do not count."""
-    start, end = file.span(statement)
-    return any(start <= file.span(comment)[0] < end for comment in nodes_of(statement, cst.Comment))
+def has_inner_comment(file: PythonFile, node: cst.CSTNode) -> bool:
+    """Whether a comment stands within a node, or at the end of a compound statement's last line."""
+    start, end = file.span(node)
+    if isinstance(node, cst.BaseCompoundStatement):
+        end = line_offset(file, last_line(file, node) + 1)
+    return any(start <= file.span(comment)[0] < end for comment in nodes_of(node, cst.Comment))
