@@ -40,13 +40,8 @@ def body_lines(file: PythonFile, block: cst.BaseSuite) -> tuple[int, int] | None
 
 def last_line(file: PythonFile, statement: cst.CSTNode) -> int:
     """The last line of a statement; of a compound one, that of its last inner statement."""
-    body = getattr(statement, "orelse", None) or getattr(statement, "finalbody", None)
-    inner = getattr(body or statement, "body", None)
-    if isinstance(inner, cst.IndentedBlock) and inner.body:
-        return last_line(file, inner.body[-1])
-    if body is not None or isinstance(statement, cst.Try | cst.TryStar | cst.Match):
-        return max(file.lines(small)[1] for small in nodes_of(statement, cst.BaseSmallStatement))
-    return file.lines(statement)[1]
+    inner = nodes_of(statement, cst.BaseSmallStatement)
+    return max(file.lines(one)[1] for one in (*inner, *([] if inner else [statement])))
 
 
 def _has_fixed_lines(file: PythonFile, block: cst.CSTNode) -> bool:
