@@ -40,13 +40,8 @@ def body_lines(file: PythonFile, block: cst.BaseSuite) -> tuple[int, int] | None
 
 def last_line(file: PythonFile, statement: cst.CSTNode) -> int:
     """The last line of a statement; of a compound one, that of its last inner statement."""
-    body = getattr(statement, "orelse", None) or getattr(statement, "finalbody", None)
-    inner = getattr(body or statement, "body", None)
-    if isinstance(inner, cst.IndentedBlock) and inner.body:
-        return last_line(file, inner.body[-1])
-    if body is not None or isinstance(statement, cst.Try | cst.TryStar | cst.Match):
-        return max(file.lines(small)[1] for small in nodes_of(statement, cst.BaseSmallStatement))
-    return file.lines(statement)[1]
+    inner = nodes_of(statement, cst.BaseSmallStatement)
+    return max(file.lines(one)[1] for one in (*inner, *([] if inner else [statement])))
 
 
 def _has_fixed_lines(file: PythonFile, block: cst.CSTNode) -> bool:
@@ -95,7 +90,9 @@ def in_block(file: PythonFile, statement: cst.CSTNode) -> bool:
     return isinstance(file.parent(statement), cst.IndentedBlock | cst.Module)
 
 
-def has_inner_comment(file: PythonFile, statement: cst.CSTNode) -> bool:
-    """Whether a comment stands within a statement; those on the lines above it do not count."""
-    start, end = file.span(statement)
-    return any(start <= file.span(comment)[0] < end for comment in nodes_of(statement, cst.Comment))
+def has_inner_comment(file: PythonFile, node: cst.CSTNode) -> bool:
+    """Whether a comment stands within a node, or at the end of a compound statement's last line."""
+    start, end = file.span(node)
+    if isinstance(node, cst.BaseCompoundStatement):
+        end = line_offset(file, last_line(file, node) + 1)
+    return any(start <= file.span(comment)[0] < end for comment in nodes_of(node, cst.Comment))

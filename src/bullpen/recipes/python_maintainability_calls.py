@@ -200,7 +200,7 @@ def _guarded_call(file: PythonFile, test: cst.If, name: str) -> cst.Call | None:
         return None
     line = block.body[0]
     small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else None
-    call: cst.BaseExpression | None = small.value if isinstance(small, cst.Expr) else None
+    call = small.value if isinstance(small, cst.Expr) else None
     if not isinstance(call, cst.Call) or file.name(call) != name or has_star(call):
         return None
     return call if in_block(file, test) and not has_inner_comment(file, test) else None
@@ -282,8 +282,9 @@ def _duration_end(file: PythonFile, use: cst.Name) -> cst.Call | None:
     if not isinstance(parent, cst.BinaryOperation) or not isinstance(parent.operator, cst.Subtract):
         return None
     end = parent.left
-    clock = isinstance(end, cst.Call) and file.name(end) == "time.time" and dotted(end.func) == "time.time"
-    return end if parent.right is use and clock else None
+    if not isinstance(end, cst.Call) or file.name(end) != "time.time" or dotted(end.func) != "time.time":
+        return None
+    return end if parent.right is use else None
 
 
 def _durations(text: str, sites: Sequence[Site]) -> str:

@@ -125,7 +125,7 @@ def _unreached(job: RecipeJob, target: Target) -> list[int]:
 RECIPES = (
     ObservingRecipe(
         name="characterise-function",
-        fixes=("test-gaps:uncovered-function",),
+        fixes=("test-gaps:never-run",),
         applicability=Applicability.SAFE,
         summary="Hold what an untested function does today in a characterisation test.",
         why="No test runs this function; with its present results held, a change of them is seen. Every assertion was checked to fail on a mutant of the function.",
@@ -135,7 +135,7 @@ RECIPES = (
     ),
     ObservingRecipe(
         name="test-error-path",
-        fixes=("test-gaps:uncovered-error-path", "test-gaps:uncovered-function"),
+        fixes=("test-gaps:uncovered-error-path", "test-gaps:never-run"),
         applicability=Applicability.SAFE,
         summary="Test that a function refuses what its guard is there to refuse.",
         why="No test reaches this raise; the new test fails if the guard is taken out.",
