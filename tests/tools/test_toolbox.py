@@ -129,6 +129,28 @@ async def test_a_secret_reaches_no_event_and_no_model(
 
 
 @pytest.mark.req("TOL-09")
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("note", {"text": "it is {}"}),
+        ("request_subtask", {"title": "Hide {}", "role": "developer", "why": "{} is known"}),
+        ("comment_line", {"path": "a.py", "line": 1, "text": "{} here"}),
+        ("give_verdict", {"ruling": "revise", "must_change": ["take out {}"]}),
+        ("finish", {"summary": "{}", "data": {"seen": "{}"}}),
+        ("read_file", {"path": "{}"}),
+    ],
+)
+async def test_what_tools_record_themselves_holds_no_secret(
+    context: ToolContext, tool: str, arguments: dict[str, object]
+) -> None:
+    text = json.dumps(arguments).replace("{}", "hush-hush-1")
+    box = Toolbox(every_tool(), redactor=Redactor(["hush-hush-1"]))
+    result = await box.run(ToolCall("c1", tool, text), context)
+    assert len(context.journal.events) > 1
+    assert "hush" not in f"{result} {context.journal.events}"
+
+
+@pytest.mark.req("TOL-09")
 @given(st.lists(st.text(max_size=3000) | st.just("x" * 30_000), max_size=40), st.integers(1, 3))
 def test_a_long_result_is_shortened_and_stays_json(parts: list[str], depth: int) -> None:
     value: object = parts

@@ -50,10 +50,11 @@ class Run:
     seconds: float | None = None
     steps: int = 0
     used: Used = field(default_factory=Used)
-    tried: list[str] = field(default_factory=list[str])
+    tried: dict[str, None] = field(default_factory=dict[str, None])  # in order
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
+        self.context = replace(self.context, redactor=self.toolbox.redactor)
         self.watch = Watch(self.patience)
 
     def event(self, kind: type, **values: Any) -> Any:
@@ -137,7 +138,8 @@ async def _begin(run: Run) -> Recalled:
 
 async def _stop(run: Run, result: AgentResult) -> AgentResult:
     if result.ending is not Ending.WAITING:
-        stopped = run.event(AgentStopped, steps=run.steps, outcome=result.ending.value, seen=result.summary)
+        seen = run.toolbox.redactor.redact(result.summary)
+        stopped = run.event(AgentStopped, steps=run.steps, outcome=result.ending.value, seen=seen)
         await run.context.journal.append(stopped)
     return result
 
@@ -267,8 +269,8 @@ def _watched(run: Run, step: Step) -> Sighting | None:
 def _note_approach(run: Run, result: ToolResult) -> None:
     if result.ok and '"approach"' in result.content:
         approach = _object(result.content).get("approach")
-        if isinstance(approach, str) and approach and approach not in run.tried:
-            run.tried.append(approach)
+        if isinstance(approach, str) and approach:
+            run.tried[approach] = None
 
 
 def _finished(run: Run, said: Mapping[str, Any]) -> AgentResult:

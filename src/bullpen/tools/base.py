@@ -24,6 +24,7 @@ from bullpen.domain.finding import Finding
 from bullpen.domain.ids import TaskId
 from bullpen.domain.test_report import Coverage, TestReport
 from bullpen.domain.verdict import GateResult
+from bullpen.kernel.redaction import Redactor
 from bullpen.models.base import ToolSpec
 from bullpen.recipes.base import Recipe
 from bullpen.sandbox.base import Limits, Sandbox
@@ -238,6 +239,7 @@ class ToolContext:
     protected: tuple[str, ...] = ("main", "master", "release/*")
     allow_protected: bool = False
     limits: Limits = field(default_factory=Limits)
+    redactor: Redactor = field(default_factory=Redactor)  # the toolbox puts its own here
 
 
 Skill = TypeVar("Skill")

@@ -6,7 +6,7 @@ from typing import cast
 
 import libcst as cst
 from libcst import matchers
-from libcst.helpers import get_absolute_module_for_import
+from libcst.helpers import get_absolute_module_for_import, get_full_name_for_node
 from libcst.metadata import (
     Access,
     Assignment,
@@ -73,7 +73,9 @@ def _own(path: str, source: bytes, old: str, new: str) -> bytes:
 
 def _other(path: str, source: bytes, modules: frozenset[str], old: str, new: str) -> bytes:
     wrapper = _parsed(path, source)
-    wanted = {f"{module}.{old}" for module in modules}
+    imports = list(_imported(wrapper.module, _here(path), modules, old))
+    imported = [alias for _, alias in imports]
+    wanted = {f"{module}.{old}" for module in modules} | {name for name, _ in imports}
     found = [
         _last(node)
         for node, names in wrapper.resolve(QualifiedNameProvider).items()
@@ -81,7 +83,6 @@ def _other(path: str, source: bytes, modules: frozenset[str], old: str, new: str
             name.source is QualifiedNameSource.IMPORT and name.name in wanted for name in _evaluated(names)
         )
     ]
-    imported = list(_imported(wrapper.module, _here(path), modules, old))
     if any(alias.asname is None for alias in imported):
         scopes = {scope for scope in wrapper.resolve(ScopeProvider).values() if scope is not None}
         _require_free(path, new, list(scopes))
@@ -149,12 +150,16 @@ def _here(path: str) -> str:
     return ".".join(parts[parts.index("src") + 1 :] if "src" in parts else parts)
 
 
-def _imported(module: cst.Module, here: str, modules: frozenset[str], old: str) -> Iterator[cst.ImportAlias]:
-    """``from module import old``, wherever it stands."""
+def _imported(
+    module: cst.Module, here: str, modules: frozenset[str], old: str
+) -> Iterator[tuple[str, cst.ImportAlias]]:
+    """(the name as it is qualified there, the alias) of ``from module import old``, wherever it stands."""
     for node in matchers.findall(module, matchers.ImportFrom()):
         statement = cst.ensure_type(node, cst.ImportFrom)
         if get_absolute_module_for_import(here, statement) not in modules:
             continue
+        source = get_full_name_for_node(statement.module) if statement.module else ""
+        prefix = "." * len(statement.relative) + (f"{source}." if source else "")
         for alias in () if isinstance(statement.names, cst.ImportStar) else statement.names:
             if isinstance(alias.name, cst.Name) and alias.name.value == old:
-                yield alias
+                yield f"{prefix}{old}", alias

@@ -1,6 +1,7 @@
 """The tools of a role, and how a call goes: check, ask, run, redact, record."""
 
 import asyncio
+import dataclasses
 import json
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
@@ -146,6 +147,8 @@ class Toolbox:
     async def _run(
         self, tool: Tool, call: ToolCall, arguments: dict[str, Any], context: ToolContext
     ) -> ToolResult:
+        if context.redactor is not self.redactor:
+            context = dataclasses.replace(context, redactor=self.redactor)
         begun = time.perf_counter()
         try:
             content, ok = self.content(await tool.function(context, **arguments)), True

@@ -7,7 +7,6 @@ from pydantic import Field
 
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events.agent import NoteTaken, SubtaskRequested
-from bullpen.kernel.redaction import Redactor
 from bullpen.tools.base import Risk, ToolContext, need, tool
 
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z][a-zA-Z0-9_.-]{0,63}$")]
@@ -62,7 +61,7 @@ async def note(ctx: ToolContext, text: Annotated[str, Field(max_length=8000)]) -
         text: What they should know.
     """
     key = ctx.key
-    await ctx.journal.append(NoteTaken(key.task_id, key.step, key.call_id, Redactor().redact(text)))
+    await ctx.journal.append(NoteTaken(key.task_id, key.step, key.call_id, ctx.redactor.redact(text)))
     return Noted("note")
 
 
@@ -110,7 +109,10 @@ async def request_subtask(
         capabilities: What the agent must be able to do.
     """
     key = ctx.key
-    wish = SubtaskRequested(key.task_id, key.step, key.call_id, title, role, why, tuple(capabilities or ()))
+    clean = ctx.redactor.redact
+    wish = SubtaskRequested(
+        key.task_id, key.step, key.call_id, clean(title), role, clean(why), tuple(capabilities or ())
+    )
     await ctx.journal.append(wish)
     return Noted(f"subtask: {title}")
 

@@ -16,7 +16,7 @@ _BRANCH = re.compile(r"^(?!-)(?!.*(\.\.|//|@\{|\.lock(/|$)|/\.|\.$|/$))[A-Za-z0-
 
 
 def _is_branch(name: str) -> str:
-    if not _BRANCH.match(name):
+    if not _BRANCH.fullmatch(name):
         raise InvalidInput(f"{name!r} is not a usable name for a branch or tag.")
     return name
 

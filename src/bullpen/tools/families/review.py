@@ -124,7 +124,7 @@ async def review_diff(ctx: ToolContext, base: str = "") -> DiffReviewed:
     """
     diff = await need(ctx.skills.git, "git").diff(base)
     lines = list(changed(diff))
-    remarks = [*_outside(ctx, lines), *(remark for line in lines for remark in _remarks(line))]
+    remarks = [*_outside(ctx, lines), *(remark for line in lines for remark in _remarks(line, ctx.redactor))]
     if not lines:
         remarks = [Remark("", 0, "The change is empty.", True)]
     files = tuple(dict.fromkeys(line.path for line in lines))
@@ -171,12 +171,12 @@ def _outside(ctx: ToolContext, lines: list[DiffLine]) -> Iterator[Remark]:
             yield Remark(path, 1, "This file is not among the agreed ones.", True)
 
 
-def _remarks(line: DiffLine) -> Iterator[Remark]:
+def _remarks(line: DiffLine, redactor: Redactor) -> Iterator[Remark]:
     is_test = "test" in line.path.lower()
     for habit in _HABITS:
         if habit.sign == line.sign and habit.in_tests in (None, is_test) and habit.pattern.search(line.text):
             yield Remark(line.path, line.line, habit.text, habit.blocking)
-    if line.sign == "+" and Redactor().redact(line.text) != line.text:
+    if line.sign == "+" and redactor.redact(line.text) != line.text:
         yield Remark(line.path, line.line, "This looks like a secret.", True)
 
 
@@ -198,7 +198,7 @@ async def comment_line(
     """
     name = normal(path) if path else ""
     key = ctx.key
-    said = Redactor().redact(text)
+    said = ctx.redactor.redact(text)
     await ctx.journal.append(LineCommented(key.task_id, key.step, key.call_id, name, line, said, blocking))
     return Recorded(f"comment on {name or 'the change'}:{line}")
 
@@ -214,7 +214,7 @@ async def give_verdict(
         must_change: What must change; needed unless you accept, and empty if you do.
     """
     key = ctx.key
-    wanted = tuple(Redactor().redact(one) for one in must_change or ())
+    wanted = tuple(ctx.redactor.redact(one) for one in must_change or ())
     if (ruling == "accept") == bool(wanted):
         raise InvalidInput(
             "An acceptance asks for no change, and anything else says what must change.",
