@@ -38,7 +38,7 @@ from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.recipes.base import catalogue
+from bullpen.recipes.base import Catalogue
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import note_facts, reach_stage
 from bullpen.testing.base import Environment
@@ -196,7 +196,7 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
     async with means.database.view(means.actor) as uow:
         items = {item.id: item for item in await queries.list_items(uow, session_id)}
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
-    batch = [_accepted(items[ItemId(one.item)], one) for one in results if one.accepted]
+    batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
@@ -207,10 +207,10 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
     return landing.tip
 
 
-def _accepted(item: WorkItem, result: ItemResult) -> Accepted:
+def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepted:
     if result.evidence is None:
         raise LimitExceeded(f"{item.id} was accepted without evidence.")
-    source = catalogue().named(result.recipe).source if result.recipe else ""
+    source = recipes.named(result.recipe).source if result.recipe else ""
     return Accepted(item.draft, result.evidence, result.commit, source)
 
 
