@@ -62,6 +62,7 @@ class Ended:
     failed: int = 0
     problem: str = ""
     remedy: str = ""
+    exit_status: int = 1  # of the problem, if there is one
 
 
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
@@ -73,7 +74,9 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        ended = Ended(Stage.FAILED, problem=error.sentence, remedy=error.remedy)
+        ended = Ended(
+            Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
+        )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
     return ENDED.dump_python(ended, mode="json")
 
