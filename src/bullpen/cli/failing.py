@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bullpen.domain.errors import BullpenError
 
@@ -50,11 +50,12 @@ def known_failure(error: BaseException) -> Failure | None:
 
 
 def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for one in error.exceptions:  # pyright: ignore[reportUnknownVariableType]
-            yield from _leaves(one)  # pyright: ignore[reportUnknownArgumentType]
-    else:
+    if not isinstance(error, BaseExceptionGroup):
         yield error
+        return
+    group = cast("BaseExceptionGroup[BaseException]", error)
+    for one in group.exceptions:
+        yield from _leaves(one)
 
 
 def unknown_failure(error: BaseException, argv: "Sequence[str]") -> Failure:

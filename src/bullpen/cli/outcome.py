@@ -10,6 +10,7 @@ from bullpen.domain.finding import Severity
 from bullpen.domain.money import Money
 from bullpen.domain.session import Stage
 from bullpen.domain.work_item import ItemState
+from bullpen.vcs.git import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,7 @@ def outcome_of(
     published = state.published
     return Outcome(
         session=state.session_id,
-        project=state.project,
+        project=redact(state.project),
         stage=state.stage.value,
         problem=problem,
         remedy=remedy,
@@ -108,9 +109,9 @@ def outcome_of(
         branch=published.branch if published else "",
         commit=published.commit if published else "",
         where=published.where if published else "",
-        findings_before=_by_severity(state, "before"),
-        findings_after=_by_severity(state, "after" if "after" in state.roasts else "before"),
-        tests_before=_tested(state, "before"),
+        findings_before=_by_severity(state, "measured", "before"),
+        findings_after=_by_severity(state, "after", "measured", "before"),
+        tests_before=_tested(state, "measured", "before"),
         tests_after=_tested(state, "after"),
         done=_group([item for item in items if item.state is ItemState.DONE]),
         failed=_group([item for item in items if item.state is ItemState.BLOCKED and item.tried]),
@@ -131,16 +132,17 @@ def outcome_of(
 _UNSTARTED = (ItemState.PROPOSED, ItemState.READY, ItemState.IN_PROGRESS, ItemState.IN_REVIEW)
 
 
-def _by_severity(state: Progress, moment: str) -> Mapping[str, int]:
-    roast = state.roasts.get(moment)
+def _by_severity(state: Progress, *moments: str) -> Mapping[str, int]:
+    """Of the first of these looks that was taken."""
+    roast = next((state.roasts[moment] for moment in moments if moment in state.roasts), None)
     if roast is None:
         return {}
     named = zip(reversed(Severity), reversed(roast.by_severity), strict=True)
     return {severity.name.lower(): number for severity, number in named}
 
 
-def _tested(state: Progress, moment: str) -> Tested | None:
-    run = state.tests.get(moment)
+def _tested(state: Progress, *moments: str) -> Tested | None:
+    run = next((state.tests[moment] for moment in moments if moment in state.tests), None)
     return Tested(run.passed, run.failed, run.coverage, run.end) if run else None
 
 

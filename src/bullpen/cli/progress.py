@@ -51,7 +51,8 @@ class ItemView:
 class Progress:
     """The state of one session. Times are seconds since 1970, zero where not known yet.
 
-    ``doing`` says for each running task what its agent does now. ``tests`` and ``roasts`` go by before and after.
+    ``doing`` says for each running task what its agent does now. ``tests`` and ``roasts`` go by the moment of the look: before,
+    measured (the same commit, with coverage) and after.
     """
 
     session_id: str = ""

@@ -141,8 +141,8 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
     means = bench.means
     session = await bench.sessions.get(session_id)
     if moment is Moment.BEFORE:
-        await _reach(bench, session_id, Stage.PLANNING)
-        await _reach(bench, session_id, Stage.ANALYSIS)
+        for stage in (Stage.PLANNING, Stage.ANALYSIS):
+            await _advance(bench, session_id, stage)
         return await look(means, session_id, View(session.opened, session.opened.base, moment), session.tests)
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
