@@ -8,7 +8,7 @@ from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events.improve import BranchPublished, ReportWritten
 from bullpen.domain.ids import SessionId
-from bullpen.domain.session import Stage
+from bullpen.domain.session import STAGES, Stage
 from bullpen.domain.work_item import ItemState
 from bullpen.flow.improve.look import Moment, View, look
 from bullpen.flow.improve.means import Means
@@ -17,6 +17,7 @@ from bullpen.flow.reports.base import ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sessions.actions import reach_stage
+from bullpen.sessions.queries import get_session
 from bullpen.vcs.commits import resolve_commit, update_ref
 from bullpen.vcs.publish import publish_branch
 from bullpen.vcs.source import open_source
@@ -101,5 +102,7 @@ def _write(folder: Path, kind: ReportFormat, report: RunReport) -> Path:
 
 
 async def _reach(means: Means, session_id: SessionId, stage: Stage) -> None:
+    """Go on to a stage unless it was passed already, by a step that was interrupted."""
     async with means.database.transaction(means.actor) as uow:
-        await reach_stage(uow, session_id, stage)
+        if stage in STAGES[(await get_session(uow, session_id)).stage]:
+            await reach_stage(uow, session_id, stage)

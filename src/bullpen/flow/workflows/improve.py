@@ -63,6 +63,7 @@ class Ended:
     failed: int = 0
     problem: str = ""
     remedy: str = ""
+    exit_status: int = 1  # of the problem, if there is one
 
 
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
@@ -74,7 +75,9 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        ended = Ended(Stage.FAILED, problem=error.sentence, remedy=error.remedy)
+        ended = Ended(
+            Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
+        )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
     return ENDED.dump_python(ended, mode="json")
 
@@ -138,8 +141,8 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
     means = bench.means
     session = await bench.sessions.get(session_id)
     if moment is Moment.BEFORE:
-        await _reach(bench, session_id, Stage.PLANNING)
-        await _reach(bench, session_id, Stage.ANALYSIS)
+        for stage in (Stage.PLANNING, Stage.ANALYSIS):
+            await _advance(bench, session_id, stage)
         return await look(means, session_id, View(session.opened, session.opened.base, moment), session.tests)
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
