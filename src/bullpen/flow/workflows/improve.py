@@ -164,6 +164,9 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> l
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
         facts = (await session_queries.get_session(uow, session_id)).metadata
+    begun = [item.id for item in items if item.state is ItemState.IN_PROGRESS]
+    if begun:  # chosen before a crash, which came before the choice was kept
+        return list(begun)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
     size = min(means.settings.batch, 4**wave)
@@ -198,6 +201,9 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
         items = {item.id: item for item in await queries.list_items(uow, session_id)}
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+    if all(items[ItemId(one.item)].state is not ItemState.IN_PROGRESS for one in results):
+        return facts["tip"]  # recorded before a crash, which came before the step's result was kept
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
     batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
     landing = await land_batch(queue, tip, batch)
