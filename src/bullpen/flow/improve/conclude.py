@@ -7,14 +7,18 @@ from pathlib import Path
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events.improve import BranchPublished, ReportWritten
 from bullpen.domain.ids import SessionId
-from bullpen.domain.session import Stage
+from bullpen.domain.session import Session, Stage
+from bullpen.domain.test_report import TestReport
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.improve.look import look
+from bullpen.flow.improve.look import look, read_report
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.session import ImproveSession, OpenSessions
-from bullpen.flow.reports.base import ReportFormat, RunReport
+from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
+from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
 from bullpen.kernel.extend import ExtensionPoint
+from bullpen.sandbox.base import MEBIBYTE
+from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import reach_stage
 from bullpen.vcs.commits import resolve_commit, update_ref
 from bullpen.vcs.publish import publish_branch
@@ -71,9 +75,44 @@ async def _publish(means: Means, session: ImproveSession, branch: str, tip: str)
         uow.record(session.id, BranchPublished(branch, tip, str(published.repository)))
 
 
+async def read_run_report(means: Means, session_id: SessionId) -> RunReport:
+    """All that is known of a session whose repository was looked at; the limits are those of now."""
+    before = await read_report(means, session_id, "before")
+    async with means.database.view(means.actor) as uow:
+        session = await session_queries.get_session(uow, session_id)
+        ground = _ground(means, session)
+        return await gather(uow, session_id, ground, before, await _tested_again(means, session_id))
+
+
+async def _tested_again(means: Means, session_id: SessionId) -> TestReport | None:
+    stored = await asyncio.to_thread(means.folder(session_id).test_report("after").exists)
+    return await read_report(means, session_id, "after") if stored else None
+
+
+def _ground(means: Means, session: Session) -> Ground:
+    opened = OPENED.validate_json(session.metadata["opened"])
+    limits = _limits(means, OPTIONS.validate_json(session.options))
+    return Ground(opened.name, opened.base, opened.mirror, opened.notes, limits)
+
+
+def _limits(means: Means, options: ImproveOptions) -> dict[str, str]:
+    """What the work was held to, in words for people."""
+    settings, tests = means.settings, means.test_limits()
+    return {
+        "sandbox": settings.sandbox,
+        "model": settings.model,
+        "one run of the tests": f"{tests.wall_seconds:g} s, {tests.memory_bytes // MEBIBYTE} MiB of memory",
+        "one agent on one item": f"{settings.agent_seconds:g} s",
+        "attempts at one item": str(settings.attempts),
+        "items taken on": f"at most {options.max_items}",
+        "files looked at": f"up to {settings.file_bytes / 1e6:g} MB",
+        "budget for models": str(options.budget) if options.budget.micro_usd else "none set",
+    }
+
+
 async def write_reports(means: Means, session_id: SessionId) -> list[Path]:
     """Every format there is, from the records; can be called again at any time."""
-    report = await gather(means, session_id)
+    report = await read_run_report(means, session_id)
     folder = means.folder(session_id).reports
     written = [await asyncio.to_thread(_write, folder, kind, report) for kind in FORMATS.load_all().values()]
     async with means.database.transaction(means.actor) as uow:
