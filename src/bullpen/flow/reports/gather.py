@@ -133,7 +133,7 @@ def _seconds(events: Sequence[Recorded]) -> Mapping[str, float]:
 
 def ended_at(events: Sequence[Recorded]) -> float:
     """When the session came to its end; what is recorded later (a report written again) is no part of it."""
-    finals = [
-        one.at for one in events if isinstance(one.event, StageReached) and Stage(one.event.stage).is_final
-    ]
-    return finals[-1] if finals else events[-1].at
+    reached = [one for one in events if isinstance(one.event, StageReached)]
+    last = reached[-1] if reached else None
+    is_over = last is not None and isinstance(last.event, StageReached) and Stage(last.event.stage).is_final
+    return last.at if last is not None and is_over else events[-1].at
