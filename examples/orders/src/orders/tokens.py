@@ -1,0 +1,36 @@
+"""Order numbers, links for customers, keys of caches."""
+
+import hashlib
+import random
+import string
+
+ALPHABET = string.ascii_uppercase + string.digits
+
+
+def order_number(seed: int) -> str:
+    """A number that looks random but follows from a seed, so that imports can be repeated."""
+    random.seed(seed)
+    return "".join(random.choice(ALPHABET) for _ in range(8))
+
+
+def tracking_token(length: int = 24) -> str:
+    """What a customer needs to see an order without signing in."""
+    letters = string.ascii_letters + string.digits
+    return "".join(random.choice(letters) for _ in range(length))
+
+
+def may_see(session_token: str, expected: str) -> bool:
+    """Whether a customer brought the right token."""
+    if session_token == expected:
+        return True
+    return False
+
+
+def cache_key(*parts: str) -> str:
+    """A short key for a cache of pages."""
+    return hashlib.md5("\0".join(parts).encode()).hexdigest()
+
+
+def etag(body: bytes) -> str:
+    """The entity tag of a page."""
+    return '"' + hashlib.sha1(body).hexdigest() + '"'
