@@ -4,12 +4,13 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events.improve import BranchPublished, ReportWritten
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import Stage
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.improve.look import look
+from bullpen.flow.improve.look import Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.session import ImproveSession, OpenSessions
 from bullpen.flow.reports.base import ReportFormat, RunReport
@@ -42,7 +43,7 @@ async def conclude(
     branch = f"bullpen/{session_id}"
     if changed:
         await _reach(means, session_id, Stage.TESTING)
-        await look(means, session_id, session.opened, tip, "after", session.tests)
+        await _look_again(means, sessions, session_id, tip)
         await _reach(means, session_id, Stage.VALIDATION)
         await _publish(means, session, branch, tip)
     async with means.database.view(means.actor) as uow:
@@ -56,6 +57,14 @@ async def conclude(
         states.count(ItemState.DONE),
         states.count(ItemState.BLOCKED),
     )
+
+
+async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionId, tip: str) -> None:
+    session, baseline = await sessions.with_baseline(session_id)
+    async with means.database.view(means.actor) as uow:
+        before = await list_findings(uow, session_id, "before")
+    view = View(session.opened, tip, Moment.AFTER, tuple(before), baseline.passed())
+    await look(means, session_id, view, session.tests)
 
 
 async def _publish(means: Means, session: ImproveSession, branch: str, tip: str) -> None:

@@ -7,15 +7,16 @@ from functools import partial
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
-from bullpen.codegraph.imports import Moment, module_graph
+from bullpen.codegraph.imports import Moment as ImportMoment
+from bullpen.codegraph.imports import module_graph
 from bullpen.domain.change import Applicability
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import ItemId, SessionId, TaskId, derived_id
 from bullpen.domain.task import TaskNode
-from bullpen.domain.test_report import Coverage, TestReport
+from bullpen.domain.test_report import Coverage
 from bullpen.domain.work_item import ItemDraft, ItemState, WorkItem
 from bullpen.flow.guards import is_test_path
-from bullpen.flow.improve.look import read_report
+from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.options import ImproveOptions
@@ -58,7 +59,6 @@ class _Knowledge:
     reach: Mapping[str, int]
     history: Mapping[str, FileHistory]
     coverage: Coverage | None
-    has_tests: bool
 
 
 def root_task(session_id: SessionId) -> TaskId:
@@ -75,9 +75,9 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
     """Generate, validate, prioritise and order items; store them with their tasks."""
     async with means.database.view(means.actor) as uow:
         findings = await findings_queries.list_findings(uow, session_id, "before")
-    report = await read_report(means, session_id, "before")
+    coverage = await _coverage(means, session_id)
     wanted = [found for found in findings if options.wants(found)]
-    known = await _know(means, session_id, opened, report)
+    known = await _know(means, session_id, opened, coverage)
     items = _items(session_id, wanted, known, options)
     chosen, counts = _choose(items, options.max_items)
     order = find_dependencies([item for item in chosen if item.state is ItemState.READY], known.imports)
@@ -90,7 +90,13 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
     return counts
 
 
-async def _know(means: Means, session_id: SessionId, opened: Opened, report: TestReport) -> _Knowledge:
+async def _coverage(means: Means, session_id: SessionId) -> Coverage | None:
+    if not await has_report(means, session_id, Moment.MEASURED):
+        return None
+    return (await read_report(means, session_id, Moment.MEASURED)).coverage
+
+
+async def _know(means: Means, session_id: SessionId, opened: Opened, coverage: Coverage | None) -> _Knowledge:
     folder = means.folder(session_id).worktrees
     worktree = await take_worktree(Path(opened.mirror), folder, "plan", opened.base)
     tree = await source_tree(Path(opened.mirror), opened.base, worktree.path, means.settings.file_bytes)
@@ -99,14 +105,7 @@ async def _know(means: Means, session_id: SessionId, opened: Opened, report: Tes
     since = int(now()) - 365 * DAY
     history = (await read_history(Path(opened.mirror), opened.base, since=since)).files
     await release_worktree(worktree)
-    return _Knowledge(
-        counts,
-        graph.edges(tuple(Moment)),
-        graph.reach(),
-        history,
-        report.coverage,
-        has_tests=bool(report.passed()),
-    )
+    return _Knowledge(counts, graph.edges(tuple(ImportMoment)), graph.reach(), history, coverage)
 
 
 def _line_counts(root: Path, paths: Sequence[str]) -> dict[str, int]:

@@ -8,8 +8,8 @@ from pydantic import TypeAdapter
 
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
-from bullpen.domain.test_report import TestReport
-from bullpen.flow.improve.look import read_report
+from bullpen.domain.test_report import Coverage, TestReport
+from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
@@ -32,6 +32,7 @@ class ImproveSession:
     tests: ProjectTests
     started_at: float
     baseline: TestReport | None = None
+    coverage: Coverage | None = None
     spent: Money = field(default_factory=Money)
 
     @property
@@ -54,10 +55,12 @@ class OpenSessions:
         return self._loaded[session_id]
 
     async def with_baseline(self, session_id: SessionId) -> tuple[ImproveSession, TestReport]:
-        """The session and how its tests were before."""
+        """The session and how its tests were before; once it is measured, with the lines each test ran."""
         session = await self.get(session_id)
         if session.baseline is None:
-            session.baseline = await read_report(self.means, session_id, "before")
+            session.baseline = await read_report(self.means, session_id, Moment.BEFORE)
+        if session.coverage is None and await has_report(self.means, session_id, Moment.MEASURED):
+            session.coverage = (await read_report(self.means, session_id, Moment.MEASURED)).coverage
         return session, session.baseline
 
 
@@ -79,6 +82,7 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     tests = ProjectTests(
         mirror=Path(opened.mirror),
         folder=means.folder(session_id).worktrees,
+        cache=means.settings.home / "cache" / "tests",
         environment=ENVIRONMENT.validate_json(stored.metadata["environment"]),
         sandbox=means.sandbox,
         limits=means.test_limits(),

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
@@ -17,8 +18,9 @@ from bullpen.domain.events.improve import (
 )
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
+from bullpen.domain.test_report import TestReport
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.improve.look import read_report
+from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.session import OPENED
@@ -41,7 +43,7 @@ async def gather(means: Means, session_id: SessionId) -> RunReport:
         events = await _all_events(uow, session_id)
         opened = OPENED.validate_json(session.metadata["opened"])
         stories = [await _story(uow, opened, item) for item in items]
-    tests_before = await read_report(means, session_id, "before")
+    tests_before = await _tests_before(means, session_id)
     tip = session.metadata.get("tip", opened.base)
     changed = tip != opened.base
     compared = compare(before, after)
@@ -59,12 +61,20 @@ async def gather(means: Means, session_id: SessionId) -> RunReport:
         gone=compared.gone,
         new=compared.new,
         tests_before=tests_before,
-        tests_after=await read_report(means, session_id, "after") if changed else tests_before,
+        tests_after=await read_report(means, session_id, Moment.AFTER) if changed else tests_before,
         stories=tuple(stories),
         events=tuple(events),
         seconds=_seconds(events),
         cost=Money(sum(one.event.cost_micro_usd for one in events if isinstance(one.event, ModelReplied))),
     )
+
+
+async def _tests_before(means: Means, session_id: SessionId) -> TestReport:
+    """How the tests were, with the coverage that was measured later on the same commit."""
+    report = await read_report(means, session_id, Moment.BEFORE)
+    if not await has_report(means, session_id, Moment.MEASURED):
+        return report
+    return replace(report, coverage=(await read_report(means, session_id, Moment.MEASURED)).coverage)
 
 
 async def _all_events(uow: UnitOfWork, session_id: SessionId) -> list[Recorded]:

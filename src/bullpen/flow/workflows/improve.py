@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import BullpenError, LimitExceeded
 from bullpen.domain.events.improve import (
     BatchBisected,
@@ -20,13 +21,13 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.ids import ItemId, SessionId
-from bullpen.domain.session import Stage
+from bullpen.domain.session import STAGES, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.flow.improve.conclude import Concluded, conclude
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
-from bullpen.flow.improve.look import Looked, look
+from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
@@ -84,21 +85,28 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
         stored = await session_queries.get_session(uow, session_id)
     options = OPTIONS.validate_json(stored.options)
     opened = await step("open", Opened, partial(_open, bench, session_id))
-    await step("look", Looked, partial(_look, bench, session_id, opened))
-    planned = await step("plan", Planned, partial(_plan, bench, session_id, opened))
-    if options.dry_run or not planned.ready:
-        return await _end(bench, session_id, opened.base, changed=False)
-    await _reach(bench, session_id, Stage.DESIGN)
-    await _reach(bench, session_id, Stage.IMPLEMENTATION)
+    await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    planned = await step("plan", Planned, partial(_plan, bench, session_id))
     tip, wave = opened.base, 0
-    while True:
-        chosen = await step(f"choose-{wave}", list[str], partial(_choose, bench, session_id, wave, tip))
-        if not chosen:
-            break
-        results = await _work(session_id, wave, tip, chosen)
-        tip = await step(f"land-{wave}", str, partial(_land, bench, session_id, tip, results))
+    if (
+        planned.ready and not options.dry_run
+    ):  # one change first: it is proved and landed before anything is measured
+        tip = await _wave(bench, session_id, wave, tip)
         wave += 1
+    await step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
+    planned = await step("plan-again", Planned, partial(_plan, bench, session_id))
+    while not options.dry_run and (landed := await _wave(bench, session_id, wave, tip)):
+        tip, wave = landed, wave + 1
     return await _end(bench, session_id, tip, changed=tip != opened.base)
+
+
+async def _wave(bench: Bench, session_id: SessionId, wave: int, tip: str) -> str:
+    """Work the next items side by side and land them; the new tip, or nothing where no item was left."""
+    chosen = await step(f"choose-{wave}", list[str], partial(_choose, bench, session_id, wave, tip))
+    if not chosen:
+        return ""
+    results = await _work(session_id, wave, tip, chosen)
+    return await step(f"land-{wave}", str, partial(_land, bench, session_id, tip, results))
 
 
 async def _open(bench: Bench, session_id: SessionId) -> Opened:
@@ -126,27 +134,36 @@ async def _environment(means: Means, session_id: SessionId, opened: Opened) -> E
     return environment
 
 
-async def _look(bench: Bench, session_id: SessionId, opened: Opened) -> Looked:
-    await _reach(bench, session_id, Stage.PLANNING)
-    await _reach(bench, session_id, Stage.ANALYSIS)
+async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
+    means = bench.means
     session = await bench.sessions.get(session_id)
-    return await look(bench.means, session_id, opened, opened.base, "before", session.tests)
+    if moment is Moment.BEFORE:
+        await _reach(bench, session_id, Stage.PLANNING)
+        await _reach(bench, session_id, Stage.ANALYSIS)
+        return await look(means, session_id, View(session.opened, session.opened.base, moment), session.tests)
+    session, baseline = await bench.sessions.with_baseline(session_id)
+    async with means.database.view(means.actor) as uow:
+        known = await list_findings(uow, session_id, "before")
+    view = View(session.opened, session.opened.base, moment, tuple(known), baseline.passed())
+    return await look(means, session_id, view, session.tests)
 
 
-async def _plan(bench: Bench, session_id: SessionId, opened: Opened) -> Planned:
+async def _plan(bench: Bench, session_id: SessionId) -> Planned:
     session = await bench.sessions.get(session_id)
-    return await plan(bench.means, session_id, opened, session.options)
+    return await plan(bench.means, session_id, session.opened, session.options)
 
 
 async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> list[str]:
     """The next wave; the first ones are small, so that the first proved change comes soon."""
     means = bench.means
+    for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
+        await _advance(bench, session_id, stage)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
         facts = (await session_queries.get_session(uow, session_id)).metadata
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
-    size = min(means.settings.batch, 2 ** (wave + 1))
+    size = min(means.settings.batch, 4**wave)
     chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(facts))
     async with means.database.transaction(means.actor) as uow:
         for item in chosen:
@@ -238,6 +255,14 @@ async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) 
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
     return Ended(Stage.DONE, done.branch, done.commit, done.landed, done.failed)
+
+
+async def _advance(bench: Bench, session_id: SessionId, stage: Stage) -> None:
+    """Go on to a stage unless it was passed already."""
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        current = (await session_queries.get_session(uow, session_id)).stage
+        if stage in STAGES[current]:
+            await reach_stage(uow, session_id, stage)
 
 
 async def _reach(bench: Bench, session_id: SessionId, stage: Stage, reason: str = "") -> None:
