@@ -51,6 +51,7 @@ def test_an_order_is_open_until_it_is_shipped_or_cancelled():
 
 def test_a_note_of_blanks_is_no_note():
     one = order()
+    assert one.note == None
     assert not one.has_note()
     one.note = "  "
     assert not one.has_note()

@@ -1,6 +1,7 @@
 import time
 
-from orders.tokens import cache_key, etag, may_see, order_number, tracking_token
+from orders.numbers import order_number
+from orders.tokens import cache_key, etag, may_see, tracking_token
 
 
 def test_an_order_number_follows_from_its_seed():

@@ -1,8 +1,11 @@
 """The products of the shop, read from lines of text."""
 
+import logging
 import re
 import sys
 from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
 
 DEFAULT = """\
 MUG  Coffee mug        850
@@ -54,10 +57,13 @@ def search(products: list[Product], words: str) -> list[Product]:
 def new_products(products: list[Product], before: list[Product]) -> list[Product]:
     """Products that were not there before."""
     known = [product.sku for product in before]
-    fresh = []
+    fresh, seen = [], 0
     for product in products:
-        if product.sku not in known:
+        if product.sku in known:
+            seen += 1
+        else:
             fresh.append(product)
+    log.info("%d products are known", seen)
     return fresh
 
 

@@ -6,10 +6,10 @@ import sys
 from orders.catalogue import DEFAULT, prices, read_products
 from orders.export import as_csv, as_text
 from orders.models import Order, OrderError, parse_line
+from orders.numbers import order_number
 from orders.pricing import price_order
 from orders.server import make_server
 from orders.storage import Storage
-from orders.tokens import order_number
 
 
 def parser() -> argparse.ArgumentParser:

@@ -14,14 +14,12 @@ from orders.pricing import price_order
 
 def as_text(orders: Iterable[Order]) -> str:
     """One line for each order, and the sum."""
+    known = list(orders)
     text = ""
-    total = 0
-    for order in orders:
-        price = price_order(order)
-        total += price
-        text += f"{order.number:<10} {order.customer:<12} {order.status.value:<10} {price / 100:>10.2f}\n"
-    text += f"{'':<34} {total / 100:>10.2f}\n"
-    return text
+    for order in known:
+        text += f"{order.number:<10} {order.customer:<12} {order.status.value:<10} {price_order(order) / 100:>10.2f}\n"
+    total = sum(price_order(order) for order in known)
+    return text + f"{'':<34} {total / 100:>10.2f}\n"
 
 
 def as_csv(orders: Iterable[Order]) -> str:

@@ -1,5 +1,6 @@
 """Stock: what is there, what is reserved, what waits."""
 
+from __future__ import unicode_literals
 import json
 import logging
 import time
@@ -33,6 +34,10 @@ class Inventory:
         except KeyError:
             pass
 
+    def as_json(self) -> str:
+        """Pieces and promises, for the stock taking."""
+        return json.dumps({"pieces": self.pieces, "reserved": self.reserved}, sort_keys=True)
+
     def snapshot(self) -> dict[str, int]:
         """The pieces as they are now, not changed by what comes later."""
         return json.loads(json.dumps(self.pieces))
@@ -41,7 +46,7 @@ class Inventory:
 def fill_waiting(inventory: Inventory, waiting: list[Line]) -> list[Line]:
     """Reserve waiting lines in their order; those that cannot be filled are given back."""
     left = []
-    queue = list(waiting)
+    queue = [line for line in waiting]
     while queue:
         line = queue.pop(0)
         try:

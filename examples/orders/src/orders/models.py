@@ -63,7 +63,7 @@ class Order:
         """Put a line into the order.
 
         Args:
-            item: the line to add
+            lines: what to add
         """
         assert line.quantity > 0, "a line needs a quantity"
         if self.status != Status.NEW:

@@ -1,7 +1,7 @@
 """Shipping rates of a carrier, over HTTP, remembered for the life of the process."""
 
 import json
-import http.client
+import socket
 import urllib.request
 from collections.abc import Callable
 
@@ -28,24 +28,20 @@ def fetch_rate(country: str, base: str = BASE) -> int:
 
 def is_up(host: str, port: int = 443) -> bool:
     """Whether the carrier's host answers."""
-    connection = http.client.HTTPSConnection(host, port)
     try:
-        connection.request("HEAD", "/")
-        return connection.getresponse().status < 500
+        socket.create_connection((host, port)).close()
     except OSError as error:
         return False
-    finally:
-        connection.close()
+    return True
 
 
 def describe(status: int) -> str:
     """A status of the carrier in words."""
     if status == 200:
         return "delivered"
-    elif status == 202:
+    if status == 202:
         return "on its way"
-    elif status in (404, 410):
+    if status in (404, 410):
         return "unknown"
-    else:
-        return "in error"
+    return "in error"
     return "never reached"

@@ -1,16 +1,8 @@
-"""Order numbers, links for customers, keys of caches."""
+"""Links for customers, keys of caches."""
 
 import hashlib
 import random
 import string
-
-ALPHABET = string.ascii_uppercase + string.digits
-
-
-def order_number(seed: int) -> str:
-    """A number that looks random but follows from a seed, so that imports can be repeated."""
-    random.seed(seed)
-    return "".join(random.choice(ALPHABET) for _ in range(8))
 
 
 def tracking_token(length: int = 24) -> str:
