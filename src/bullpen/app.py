@@ -61,17 +61,26 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
     from bullpen.agents.registry import load_roster
     from bullpen.flow.improve.crew import Crew
     from bullpen.flow.improve.means import Means
+    from bullpen.flow.improve.recipe_workers import CodemodWorkers, offloaded
     from bullpen.flow.improve.session import OpenSessions
     from bullpen.flow.workflows.work_item import Bench
     from bullpen.models.registry import Models
+    from bullpen.recipes.base import catalogue
     from bullpen.sandbox.choose import choose_sandbox
 
     sandbox, probe = await choose_sandbox(settings.sandbox)
     async with open_records(settings) as records:
-        lanes = asyncio.Semaphore(settings.parallel or os.cpu_count() or 1)
-        means = Means(settings, records.database, records.actor, sandbox, lanes)
+        count = settings.parallel or os.cpu_count() or 1
+        workers = CodemodWorkers(count)
+        recipes = offloaded(catalogue(), workers)
+        means = Means(settings, records.database, records.actor, sandbox, asyncio.Semaphore(count), recipes)
         crew = Crew(means, Models(_aliases(settings.model)), load_roster())
-        yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
+        warming = asyncio.create_task(workers.warm())
+        try:
+            yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
+        finally:
+            warming.cancel()
+            workers.close()
 
 
 @asynccontextmanager

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from bullpen.codegraph.mutants import mutants, without_raise
 from bullpen.domain.change import FileChange, Site
 from bullpen.domain.test_report import Coverage, FileCoverage
 from bullpen.recipes._inputs import calls_to_try
-from bullpen.recipes._mutants import mutants, without_raise
 from bullpen.recipes._observer import literal
 from bullpen.recipes.base import RecipeJob
 from bullpen.recipes.python_tests import RECIPES

@@ -21,6 +21,7 @@ from bullpen.sessions.queries import get_session
 from bullpen.vcs.commits import resolve_commit, update_ref
 from bullpen.vcs.publish import publish_branch
 from bullpen.vcs.source import open_source
+from bullpen.vcs.worktrees import prune_worktrees
 from bullpen.work import queries
 
 FORMATS: ExtensionPoint[ReportFormat] = ExtensionPoint("bullpen.flow.reports.formats", "FORMAT")
@@ -50,6 +51,7 @@ async def conclude(
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
     await write_reports(means, session_id)
+    await prune_worktrees(session.mirror, means.folder(session_id).worktrees, ())
     await _reach(means, session_id, Stage.DONE)
     states = [item.state for item in items]
     return Concluded(

@@ -8,6 +8,7 @@ from bullpen.domain.actor import Actor
 from bullpen.domain.ids import SessionId
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database
+from bullpen.recipes.base import Catalogue
 from bullpen.sandbox.base import MEBIBYTE, Limits, Sandbox
 
 
@@ -20,6 +21,7 @@ class Means:
     actor: Actor
     sandbox: Sandbox
     lanes: asyncio.Semaphore
+    recipes: Catalogue
 
     @property
     def mirrors(self) -> Path:
