@@ -130,7 +130,7 @@ def _programs() -> list[Check]:
 
 
 def _analysers() -> list[Check]:
-    from bullpen.cli.commands.analysers import list_analysers
+    from bullpen.cli.analyser_list import list_analysers
 
     found = list_analysers()
     broken = [one for one in found if one.problem]

@@ -1,21 +1,9 @@
 """List the analysers: what looks for faults, and in which version."""
 
-from dataclasses import dataclass
-
 import click
 
+from bullpen.cli.analyser_list import list_analysers
 from bullpen.cli.arguments import json_option
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """An analyser, and why it cannot be used if it cannot."""
-
-    name: str
-    version: str
-    reach: str
-    summary: str
-    problem: str = ""
 
 
 @click.command()
@@ -34,24 +22,6 @@ def analysers(as_json: bool) -> int:
             table.add_row(one.name, one.reach, one.version or f"missing: {one.problem}", one.summary)
         open_console().print(table)
     return Missing.exit_status if any(one.problem for one in found) else 0
-
-
-def list_analysers() -> list[Listed]:
-    """Every analyser, loaded and asked for its version."""
-    from bullpen.analysis.roast import ANALYSERS
-
-    return [_listed(name, ANALYSERS.summary(name)) for name in ANALYSERS.names()]
-
-
-def _listed(name: str, summary: str) -> Listed:
-    from bullpen.analysis.roast import ANALYSERS
-    from bullpen.domain.errors import BullpenError
-
-    try:
-        analyser = ANALYSERS.load(name)
-        return Listed(name, analyser.version(), analyser.reach.value, summary)
-    except BullpenError as error:
-        return Listed(name, "", "", summary, error.sentence)
 
 
 COMMAND = analysers

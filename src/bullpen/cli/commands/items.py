@@ -90,12 +90,15 @@ def _print_item(session: "Session", item: "WorkItem") -> None:
     from bullpen.cli.output import counted, printable
 
     draft, priority = item.draft, item.priority
+    score = (
+        f"  priority {priority.score:.1f} = impact {priority.impact:.2f} x likelihood {priority.likelihood:.2f}"
+        f" / effort {priority.effort:.2f}; {'; '.join(priority.reasons)}"
+    )
     lines = [
         f"{item.id} in {session.id}: {item.state.value}" + (f" ({item.reason})" if item.reason else ""),
         f"  {draft.title}",
         f"  {draft.severity.name.lower()} {draft.concern.value}, {draft.rule}, recipe {draft.recipe or 'none'}",
-        f"  priority {priority.score:.1f} = impact {priority.impact:.2f} x likelihood {priority.likelihood:.2f}"
-        f" / effort {priority.effort:.2f}; {'; '.join(priority.reasons)}",
+        score,
         f"  quality {item.quality:.2f}; about {counted(draft.effort_minutes, 'minute')}; proof: {draft.proof}",
         f"  why: {draft.why}",
         *(f"  evidence: {one}" for one in draft.evidence),

@@ -65,7 +65,7 @@ def _drawn(
     label.append(printable(task.title))
     if far.total > 1:
         label.append(f"  {far.done}/{far.total} ({far.share:.0%})", "cyan")
-    if far.seconds_left:
+    if far.seconds_left and not task.state.is_final:
         label.append(f"  about {duration(far.seconds_left)} left", "dim")
     label.append(f"  {task.role}  {task.id}", "dim")
     if task.note:
