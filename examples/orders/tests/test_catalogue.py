@@ -1,4 +1,4 @@
-from orders.catalogue import DEFAULT, Product, names, new_products, prices, read_products, search
+from orders.catalogue import DEFAULT, Product, names, new_products, prices, read_products, search, substitutes
 
 
 def test_products_are_read_from_lines():
@@ -28,3 +28,8 @@ def test_search_needs_all_words():
 def test_new_products_are_those_not_there_before():
     products = read_products(DEFAULT)
     assert new_products(products, products[1:]) == [products[0]]
+
+
+def test_near_substitutes_come_first():
+    table = {"MUG": ["CUP", "BOWL"], "CUP": ["GLASS", "MUG"]}
+    assert substitutes("MUG", table) == ["CUP", "BOWL", "GLASS"]

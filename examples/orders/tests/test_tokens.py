@@ -1,7 +1,7 @@
 import time
 
 from orders.numbers import order_number
-from orders.tokens import cache_key, etag, may_see, tracking_token
+from orders.tokens import cache_key, etag, may_see, spread, tracking_token
 
 
 def test_an_order_number_follows_from_its_seed():
@@ -15,6 +15,10 @@ def test_tokens_differ():
     time.sleep(0.01)
     assert tracking_token() != first
     assert len(first) == 24
+
+
+def test_a_pause_is_spread():
+    assert 8 <= spread(10) <= 12
 
 
 def test_only_the_right_token_opens():

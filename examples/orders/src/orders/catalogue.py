@@ -67,6 +67,19 @@ def new_products(products: list[Product], before: list[Product]) -> list[Product
     return fresh
 
 
+def substitutes(sku: str, table: dict[str, list[str]]) -> list[str]:
+    """Products that can stand in for one, the nearest first; ``table`` names the direct ones."""
+    found: list[str] = []
+    queue = [sku]
+    while queue:
+        one = queue.pop(0)
+        for other in table.get(one, []):
+            if other != sku and other not in found:
+                found.append(other)
+                queue.append(other)
+    return found
+
+
 def shelf_label(sku: str, unit_cents: int, wide: bool = False) -> str:
     """What is printed on the shelf."""
     if unit_cents < 0:

@@ -46,9 +46,7 @@ class Inventory:
 def fill_waiting(inventory: Inventory, waiting: list[Line]) -> list[Line]:
     """Reserve waiting lines in their order; those that cannot be filled are given back."""
     left = []
-    queue = [line for line in waiting]
-    while queue:
-        line = queue.pop(0)
+    for line in [line for line in waiting]:
         try:
             inventory.reserve(line)
         except OutOfStock:

@@ -11,6 +11,11 @@ def tracking_token(length: int = 24) -> str:
     return "".join(random.choice(letters) for _ in range(length))
 
 
+def spread(seconds: float) -> float:
+    """A pause of about this length, so that not all shops ask the carrier at once."""
+    return seconds * random.uniform(0.8, 1.2)
+
+
 def may_see(session_token: str, expected: str) -> bool:
     """Whether a customer brought the right token."""
     if session_token == expected:

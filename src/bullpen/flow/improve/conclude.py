@@ -1,12 +1,13 @@
 """Conclude: look again, hold the branch against the gates, hand it over, write the reports."""
 
 import asyncio
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
-from bullpen.domain.events.improve import BranchPublished, ReportWritten
+from bullpen.domain.events.improve import BranchPublished, ReportWritten, TimeSpent
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.test_report import TestReport
@@ -54,6 +55,7 @@ async def conclude(
         await _publish(means, session, branch, tip)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
+    await _record_time(means, session_id)
     await write_reports(means, session_id)
     await prune_worktrees(session.mirror, means.folder(session_id).worktrees, ())
     await _reach(means, session_id, Stage.DONE)
@@ -64,6 +66,13 @@ async def conclude(
         states.count(ItemState.DONE),
         states.count(ItemState.BLOCKED),
     )
+
+
+async def _record_time(means: Means, session_id: SessionId) -> None:
+    watch = means.sandbox
+    spent = TimeSpent(time.monotonic() - watch.started, watch.busy, watch.commands)
+    async with means.database.transaction(means.actor) as uow:
+        uow.record(session_id, spent)
 
 
 async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionId, tip: str) -> None:

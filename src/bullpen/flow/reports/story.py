@@ -87,7 +87,7 @@ def findings_by_concern(report: RunReport) -> tuple[Change, ...]:
     before, after = (Counter(one.concern for one in found) for found in (report.before, report.after))
     seen = [one for one in Concern if before[one] or after[one]]
     return tuple(
-        Change(one.value, before[one], after[one])
+        Change("QA" if one is Concern.QA else one.value, before[one], after[one])
         for one in sorted(seen, key=lambda one: (-before[one], -after[one], one.value))
     )
 
@@ -244,8 +244,8 @@ def _detail(report: RunReport) -> str:
     if not report.looked_again:
         parts = [plural(len(report.before), "finding"), "there was no second look"]
     else:
-        became = f"{len(report.gone)} are gone, {len(report.new)} are new"
-        parts = [f"Findings went from {len(report.before)} to {len(report.after)}: {became}"]
+        became = f"{len(report.gone)} gone, {len(report.new)} new"
+        parts = [f"Findings went from {len(report.before):,} to {len(report.after):,} ({became})"]
     parts.append(_tests_in_words(report))
     return "; ".join(parts) + "."
 
@@ -280,7 +280,7 @@ class UndoneGroup:
 _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
     Outcome.FAILED: (
         "Tried, and not proved",
-        "Every approach was tried and none passed all gates. A person or a language model may find another way.",
+        "No recipe fitted these places, or no change passed all gates. A person or a language model may find a way.",
     ),
     Outcome.NEEDS_APPROVAL: (
         "Waiting for your yes",
