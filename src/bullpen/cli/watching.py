@@ -92,6 +92,8 @@ async def improve_and_watch(
     from bullpen.app import open_workshop
 
     _stop_on_sigterm()
+    if not resume:
+        _refuse_early(options.source)
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
@@ -115,6 +117,15 @@ async def improve_and_watch(
         dry_run=options.dry_run,
         plan=plan,
     )
+
+
+def _refuse_early(where: str) -> None:
+    """What is plainly no repository costs no start of a database and a sandbox, and leaves no session behind."""
+    from bullpen.vcs.location import find_repository, parse_location
+
+    location = parse_location(where)
+    if not isinstance(location, str):
+        find_repository(location)
 
 
 async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:

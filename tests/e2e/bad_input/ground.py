@@ -42,9 +42,17 @@ class Answer:
     @property
     def problem(self) -> str:
         """The sentence and the remedy of the problem it reported as JSON."""
-        text = self.stderr if self.stderr.startswith("{") else self.stdout
-        told = json.loads(text)
+        told = self._told
         return f"{told.get('problem') or told.get('sentence') or ''} {told['remedy']}".strip()
+
+    @property
+    def remedy(self) -> str:
+        """What it says can be done."""
+        return str(self._told["remedy"])
+
+    @property
+    def _told(self) -> dict[str, Any]:
+        return json.loads(self.stderr if self.stderr.startswith("{") else self.stdout)
 
 
 @dataclass
