@@ -17,6 +17,7 @@ from dbos import error as engine_errors
 from pydantic import TypeAdapter
 
 from bullpen.domain.errors import Conflict
+from bullpen.kernel.storage.sqlite import storage_errors, tuned_engine
 
 T = TypeVar("T")
 Json = Any  # what JSON can hold
@@ -72,20 +73,18 @@ class DurableEngine:
 
     def __init__(self, url: str, executor: str, workflows: Mapping[str, Workflow]) -> None:
         """``executor`` is stable over restarts: launching with it again goes on with what it left."""
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # what it would print, its caller is told too
         self._engine = None
         config: DBOSConfig = {
             "name": "bullpen",
             "executor_id": executor,
             "application_version": RELEASE,
-            "log_level": "ERROR",
-            "console_log_level": "ERROR",
+            "log_level": "CRITICAL",
+            "console_log_level": "CRITICAL",
             "serializer": _JsonSerializer(),  # pyright: ignore[reportAssignmentType]
             "notification_listener_polling_interval_sec": 0.05,
         }
         if url.startswith("sqlite"):
-            from bullpen.kernel.storage.sqlite import tuned_engine
-
             self._engine = tuned_engine(url)
             config["system_database_engine"] = self._engine
         config["system_database_url"] = url
@@ -103,11 +102,12 @@ class DurableEngine:
 
     async def launch(self) -> None:
         """Start; interrupted workflows of this executor go on."""
-        DBOS.launch()
+        with storage_errors():
+            DBOS.launch()
 
     async def start(self, workflow: str, run_id: str, argument: str) -> Run:
         """Start a workflow, or join the one with this id. ``argument`` is a string: an id, not a payload."""
-        with SetWorkflowID(run_id):
+        with storage_errors(), SetWorkflowID(run_id):
             return _run(run_id, await DBOS.start_workflow_async(self._workflows[workflow], argument))
 
     async def resume(self, run_id: str) -> Run:
@@ -136,7 +136,8 @@ async def start_child(workflow: str, run_id: str, argument: str) -> Run:
 
 def _run(run_id: str, handle: WorkflowHandleAsync[Json]) -> Run:
     async def result() -> Json:
-        return await handle.get_result(polling_interval_sec=0.05)
+        with storage_errors():
+            return await handle.get_result(polling_interval_sec=0.05)
 
     return Run(run_id, result)
 

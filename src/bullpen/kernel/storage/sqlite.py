@@ -90,13 +90,13 @@ class SqliteStore:
     async def writing(self) -> AsyncGenerator[_SqliteConnection]:
         """See ``Store.writing``."""
         async with self._lock:
-            with _storage_errors(), self._writer.begin():
+            with storage_errors(), self._writer.begin():
                 yield _SqliteConnection(self._writer)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[_SqliteConnection]:
         """See ``Store.reading``. Reads see the last commit; they never wait for the writer."""
-        with _storage_errors():
+        with storage_errors():
             yield _SqliteConnection(self._reader)
             self._reader.rollback()
 
@@ -107,7 +107,7 @@ class SqliteStore:
         self.engine.dispose()
 
 
-class _storage_errors:  # noqa: N801 - reads as a statement at its call sites
+class storage_errors:  # noqa: N801 - reads as a statement at its call sites
     """Turns a full disk, a locked or a broken file into a sentence."""
 
     def __enter__(self) -> None:
