@@ -199,6 +199,9 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
         stored = await session_queries.get_session(uow, session_id)
     if stored.paused:
         return Chosen((), paused=True)
+    begun = tuple(item.id for item in items if item.state is ItemState.IN_PROGRESS)
+    if begun:  # chosen before a crash, which came before the choice was kept
+        return Chosen(begun)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
     size = min(means.settings.batch, 4**wave)
