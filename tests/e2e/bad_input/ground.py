@@ -15,7 +15,9 @@ SOURCE = Path(__file__).parents[3] / "src"
 INTERNAL = 70  # the exit status of a fault of Bullpen itself
 START = "from bullpen.cli.main import main; main()"
 TIDY = {"pyproject.toml": '[project]\nname = "sums"\nversion = "1"\n'}
-WRONG = "import os\n\n\ndef add(a, b):\n    return a + b\n"  # its unused import is a finding that a recipe mends
+WRONG = (
+    "import os\n\n\ndef add(a, b):\n    return a + b\n"  # its unused import is a finding that a recipe mends
+)
 TESTED = "from sums import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
 SAMPLE: Mapping[str, str | bytes] = {**TIDY, "sums.py": WRONG, "tests/test_sums.py": TESTED}
 
@@ -67,7 +69,9 @@ class Ground:
         """Bullpen's data."""
         return self.folder / "home"
 
-    def repository(self, name: str, files: Mapping[str, str | bytes] = SAMPLE, *, commit: bool = True) -> Path:
+    def repository(
+        self, name: str, files: Mapping[str, str | bytes] = SAMPLE, *, commit: bool = True
+    ) -> Path:
         """A repository with these files, committed unless told not to."""
         path = self.folder / name
         path.mkdir(parents=True)

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from tests.e2e.bad_input.ground import SAMPLE, Ground, snapshot
 
 pytestmark = pytest.mark.req("IMP-12")
@@ -74,7 +73,9 @@ def _no_objects(ground: Ground) -> Path:
         (_no_objects, ""),
     ],
 )
-def test_a_folder_that_cannot_be_worked_on(ground: Ground, make: Callable[[Ground], Path], words: str) -> None:
+def test_a_folder_that_cannot_be_worked_on(
+    ground: Ground, make: Callable[[Ground], Path], words: str
+) -> None:
     where = make(ground)
     before = snapshot(where)
     answer = ground.improve(where)
@@ -139,7 +140,8 @@ def test_options_that_cannot_be_understood(ground: Ground, options: tuple[str, .
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("BULLPEN_PARALLEL", "many"), ("BULLPEN_SANDBOX", "none"), ("BULLPEN_DATABASE_URL", "my://x")]
+    ("name", "value"),
+    [("BULLPEN_PARALLEL", "many"), ("BULLPEN_SANDBOX", "none"), ("BULLPEN_DATABASE_URL", "my://x")],
 )
 def test_settings_that_are_wrong(ground: Ground, name: str, value: str) -> None:
     path = ground.repository("repository", {"README.md": "# Sums\n"})

@@ -89,9 +89,7 @@ async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionI
     await look(means, session_id, view, session.tests)
 
 
-async def _publish(
-    means: Means, session: ImproveSession, branch: str, tip: str
-) -> PermissionRefused | None:
+async def _publish(means: Means, session: ImproveSession, branch: str, tip: str) -> PermissionRefused | None:
     """Hand the branch over; why it stays in Bullpen's own copy, where the repository may not be written."""
     ref = f"refs/heads/{branch}"
     try:
@@ -106,7 +104,9 @@ async def _publish(
         where = published.repository
     except PermissionRefused as error:
         where = session.mirror
-        remedy = f"The work is done. Fetch it where you may write: git fetch {quote(str(where))} {branch}:{branch}"
+        remedy = (
+            f"The work is done. Fetch it where you may write: git fetch {quote(str(where))} {branch}:{branch}"
+        )
         refused = PermissionRefused(error.sentence, remedy=remedy)
     async with means.database.transaction(means.actor) as uow:
         uow.record(session.id, BranchPublished(branch, tip, str(where)))
