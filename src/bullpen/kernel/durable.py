@@ -19,6 +19,7 @@ from pydantic import TypeAdapter
 from bullpen.domain import errors
 from bullpen.domain.errors import BullpenError, Conflict, LimitExceeded, Unavailable
 from bullpen.kernel.json_text import dump
+from bullpen.kernel.storage.sqlite import storage_errors, tuned_engine
 
 if TYPE_CHECKING:  # importing the engine takes 0.4 s, so only those who launch it do
     from dbos import DBOSConfig, WorkflowHandleAsync
@@ -106,20 +107,18 @@ class DurableEngine:
         from dbos import DBOS
 
         _never_pickle()
-        logging.getLogger("dbos").setLevel(logging.ERROR)
+        logging.getLogger("dbos").setLevel(logging.CRITICAL)  # what it would print, its caller is told too
         self._engine = None
         config: DBOSConfig = {
             "name": "bullpen",
             "executor_id": executor,
             "application_version": RELEASE,
-            "log_level": "ERROR",
-            "console_log_level": "ERROR",
+            "log_level": "CRITICAL",
+            "console_log_level": "CRITICAL",
             "serializer": _JsonSerializer(),  # pyright: ignore[reportAssignmentType]
             "notification_listener_polling_interval_sec": 0.05,
         }
         if url.startswith("sqlite"):
-            from bullpen.kernel.storage.sqlite import tuned_engine
-
             self._engine = tuned_engine(url)
             config["system_database_engine"] = self._engine
         config["system_database_url"] = url
@@ -139,13 +138,14 @@ class DurableEngine:
         """Start; interrupted workflows of this executor go on."""
         from dbos import DBOS
 
-        DBOS.launch()
+        with storage_errors():
+            DBOS.launch()
 
     async def start(self, workflow: str, run_id: str, argument: str) -> Run:
         """Start a workflow, or join the one with this id. ``argument`` is a string: an id, not a payload."""
         from dbos import DBOS, SetWorkflowID
 
-        with SetWorkflowID(run_id):
+        with storage_errors(), SetWorkflowID(run_id):
             return _run(run_id, await DBOS.start_workflow_async(self._workflows[workflow], argument))
 
     async def resume(self, run_id: str) -> Run:
@@ -182,7 +182,7 @@ async def start_child(workflow: str, run_id: str, argument: str) -> Run:
 
 def _run(run_id: str, handle: "WorkflowHandleAsync[Json]") -> Run:
     async def result() -> Json:
-        with _stopped():
+        with _stopped(), storage_errors():
             return await handle.get_result(polling_interval_sec=0.05)
 
     return Run(run_id, result)

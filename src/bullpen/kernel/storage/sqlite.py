@@ -108,7 +108,7 @@ class SqliteStore:
         async with self._lock:
             self._owner = asyncio.current_task()
             try:
-                with _storage_errors():
+                with storage_errors():
                     await self._begin()
                     with self._writer.begin():
                         yield _SqliteConnection(self._writer)
@@ -132,7 +132,7 @@ class SqliteStore:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[_SqliteConnection]:
         """See ``Store.reading``. It never waits for the writer."""
-        with _storage_errors():
+        with storage_errors():
             reader = self._readers.pop() if self._readers else _connection(self.engine, "query_only=on")
             try:
                 _driver(reader).execute("begin")
@@ -185,7 +185,7 @@ def _changes(watcher: sqlite3.Connection) -> int:
 
 
 @contextmanager
-def _storage_errors() -> Generator[None]:
+def storage_errors() -> Generator[None]:
     """Turns a full disk, a locked or a broken file into a sentence."""
     try:
         yield
