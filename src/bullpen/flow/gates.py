@@ -133,10 +133,12 @@ def _is_tighter(gate: Gate, than: Gate) -> bool:
         return False
     if gate.comparison == "==":
         return _meets(than, gate.wanted)
-    strict = {">": ">=", "<": "<="}
-    if gate.comparison == than.comparison or strict.get(gate.comparison) == than.comparison:
-        return gate.wanted >= than.wanted if gate.comparison[0] == ">" else gate.wanted <= than.wanted
-    return False
+    one, other = gate.comparison, than.comparison
+    if one[0] != other[0] or one[0] not in "<>":
+        return False
+    if gate.wanted == than.wanted:
+        return one == other or "=" in other
+    return gate.wanted > than.wanted if one[0] == ">" else gate.wanted < than.wanted
 
 
 def _meets(gate: Gate, value: Measured) -> bool:

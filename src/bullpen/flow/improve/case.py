@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.domain.finding import Finding
 from bullpen.domain.test_report import TestReport
 from bullpen.domain.work_item import ItemDraft
 from bullpen.vcs.commits import BULLPEN, commit_tree
@@ -12,7 +13,7 @@ from bullpen.vcs.commits import BULLPEN, commit_tree
 class Case:
     """What a change was to do, from which commit, to which tree.
 
-    ``mutants`` bounds the faults put into touched lines (0: none), ``mutant_seconds`` the time for all of them.
+    ``known`` are the item's findings as they stand at the tip, so that they are recognised there. ``mutants`` bounds the faults put into touched lines (0: none), ``mutant_seconds`` the time for all of them.
     """
 
     draft: ItemDraft
@@ -21,6 +22,7 @@ class Case:
     mirror: Path
     baseline: TestReport
     select: tuple[str, ...] = ()  # tests that touch the change; empty means all
+    known: tuple[Finding, ...] = ()
     approved: bool = True  # a person said yes to recipes that may change behaviour
     mutants: int = 3
     mutant_seconds: float = 20.0

@@ -11,7 +11,7 @@ from bullpen.analysis.compare import Comparison, compare
 from bullpen.analysis.roast import quick_check
 from bullpen.domain.change import FileChange
 from bullpen.domain.finding import Concern, Finding
-from bullpen.domain.test_report import SuiteEnd, TestReport
+from bullpen.domain.test_report import Coverage, SuiteEnd, TestReport
 from bullpen.domain.verdict import CommandEvidence, Evidence
 from bullpen.flow.gates import Measured
 from bullpen.flow.guards import find_breaches
@@ -29,6 +29,8 @@ from bullpen.vcs.diffs import Diff, diff_trees
 from bullpen.vcs.trees import read_blobs
 from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
 
+MOST_FAULTS = 10
+ABOUT_TESTS = "test-gaps:"
 STANDING = (
     *("finding_gone", "new_findings", "tests_broken", "tests_lost"),
     *("guards_broken", "outside_scope", "style_kept", "new_tests_falsified"),
@@ -63,8 +65,9 @@ async def prove(means: Means, folder: Path, case: Case, tests: TestRuns) -> Proo
     diff = await diff_trees(case.mirror, case.tip, case.tree, renames=False)
     changes = await read_changes(case.mirror, diff)
     commit = await candidate_commit(case.mirror, case.tree, case.tip)
-    before, after = await _looks(means, folder, case, commit, [change.path for change in changes])
     report = await tests.run_against(commit, _wanted(case), case.select)
+    paths = [change.path for change in changes]
+    before, after = await _looks(means, folder, case, commit, paths, await _coverage(case, commit, tests))
     seen = Seen(diff, changes, before, after, compare(before.findings, after.findings), report)
     measured, notes = _measure(case, seen)
     if falsified := await falsify_tests(case, changes, tests):
@@ -74,8 +77,16 @@ async def prove(means: Means, folder: Path, case: Case, tests: TestRuns) -> Proo
     return Proof(await _evidence(case, seen), measured, notes, diff.patch, scores)
 
 
+async def _coverage(case: Case, commit: str, tests: TestRuns) -> Coverage | None:
+    """Which lines the tests of the change run, if its item is about that."""
+    if not case.draft.rule.startswith(ABOUT_TESTS) or case.baseline.coverage is None:
+        return None
+    return (await tests.run(commit, coverage=True)).coverage
+
+
 async def _evidence(case: Case, seen: Seen) -> Evidence:
     gone = {found.fingerprint for found in seen.compared.gone}
+    asked = [found.fingerprint for found in _asked(case, seen.before)]
     return Evidence(
         item=case.draft.id,
         rule=case.draft.rule,
@@ -83,7 +94,7 @@ async def _evidence(case: Case, seen: Seen) -> Evidence:
         tree_after=case.tree,
         patch_sha256=hashlib.sha256(seen.diff.patch).hexdigest(),
         commands=(_command_evidence(seen.report),) if seen.report.command else (),
-        findings_gone=tuple(one for one in case.draft.fingerprints if one in gone),
+        findings_gone=tuple(one for one in asked if one in gone),
         findings_new=tuple(f"{found.rule} {found.place}" for found in _worse(case, seen.compared)),
         tests_before=tuple(sorted(_wanted(case))),
         tests_after=tuple(sorted(seen.report.passed() & case.baseline.passed())),
@@ -103,9 +114,9 @@ async def _score(
     recipe, mutation = "", MutationScore()
     if _stands(measured):
         tip = await tip_worktree(case.mirror, folder, case.tip)
-        mine = [found for found in seen.before.findings if found.fingerprint in case.draft.fingerprints]
+        mine = _asked(case, seen.before)
         recipe = await derived_by(tip.path, seen.changes, mine, means.sandbox, approved=case.approved)
-        patient = case if recipe else _with_time(case)
+        patient = case if recipe else _looked_into(case)
         mutation = await score_change(patient, seen.diff, seen.changes, seen.report, tests)
     if mutation.share is not None:
         measured["mutation_score"] = mutation.share
@@ -117,8 +128,8 @@ async def _score(
         notes["meaning_held"] = "not measured, since other gates have failed"
     expected = _wanted(case)
     weighed = Weighed(
-        findings_asked=len(case.draft.fingerprints),
-        findings_gone=sum(one.fingerprint in case.draft.fingerprints for one in seen.compared.gone),
+        findings_asked=len(_asked(case, seen.before)),
+        findings_gone=sum(one in seen.compared.gone for one in _asked(case, seen.before)),
         tests_expected=len(expected),
         tests_passed=len(expected & seen.report.passed()),
         mutation=mutation.share,
@@ -129,14 +140,16 @@ async def _score(
     return change_scores(weighed, measured)
 
 
-def _with_time(case: Case) -> Case:
-    """A change that no recipe vouches for is given the time its tests need."""
-    return replace(case, mutant_seconds=max(case.mutant_seconds, 4 * case.baseline.seconds))
+def _looked_into(case: Case) -> Case:
+    """A change that no recipe vouches for has more faults put into it, and the time its tests need."""
+    seconds = max(case.mutant_seconds, 4 * case.baseline.seconds)
+    return replace(case, mutants=max(case.mutants, MOST_FAULTS), mutant_seconds=seconds)
 
 
 def _stands(measured: Mapping[str, Measured]) -> bool:
     """Whether the built-in gates would let the change through."""
-    return all(measured.get(name) in (True, 0) for name in STANDING)
+    found = [measured.get(name) for name in STANDING]
+    return all(value is True or (value == 0 and value is not False) for value in found)
 
 
 async def read_changes(mirror: Path, diff: Diff) -> list[FileChange]:
@@ -159,10 +172,19 @@ class Look:
 
 
 async def look_at(
-    means: Means, worktree: Worktree, commit: str, paths: Sequence[str], rule: str, known: Sequence[Finding]
+    means: Means,
+    worktree: Worktree,
+    commit: str,
+    paths: Sequence[str],
+    rule: str,
+    known: Sequence[Finding],
+    coverage: Coverage | None = None,
 ) -> Look:
-    """Look at some files of a commit that is checked out; contents seen before cost nothing."""
-    tree = await source_tree(worktree.mirror, commit, worktree.path, means.settings.file_bytes)
+    """Look at some files of a commit that is checked out; contents seen before cost nothing.
+
+    Rules about tests (``test-gaps:…``) are only looked for where ``coverage`` is given.
+    """
+    tree = await source_tree(worktree.mirror, commit, worktree.path, means.settings.file_bytes, coverage)
     there = [path for path in paths if path in tree.files]
     python = [path for path in there if path.endswith(".py")]
     cache = ObservationCache(means.cache)
@@ -182,17 +204,27 @@ async def tip_worktree(mirror: Path, folder: Path, commit: str) -> Worktree:
 
 
 async def _looks(
-    means: Means, folder: Path, case: Case, commit: str, paths: Sequence[str]
+    means: Means, folder: Path, case: Case, commit: str, paths: Sequence[str], coverage: Coverage | None
 ) -> tuple[Look, Look]:
-    looked_at = sorted({*paths, case.draft.path})
+    """Before and after; ``coverage`` is that of the change, where the rule asks which lines tests run."""
+    looked_at, rule = sorted({*paths, case.draft.path}), case.draft.rule
     tip = await tip_worktree(case.mirror, folder, case.tip)
-    before = await look_at(means, tip, case.tip, looked_at, case.draft.rule, ())
+    covered = case.baseline.coverage if coverage else None
+    before = await look_at(means, tip, case.tip, looked_at, rule, case.known, covered)
     worktree = await take_worktree(case.mirror, folder, f"check-{commit}", commit)
     try:
         await reset_worktree(worktree, commit)
-        return before, await look_at(means, worktree, commit, looked_at, case.draft.rule, before.findings)
+        return before, await look_at(means, worktree, commit, looked_at, rule, before.findings, coverage)
     finally:
         await release_worktree(worktree)
+
+
+def _asked(case: Case, before: Look) -> list[Finding]:
+    """The findings of an item as they stand at its tip: by fingerprint, else by rule and line."""
+    draft = case.draft
+    by_name = [found for found in before.findings if found.fingerprint in draft.fingerprints]
+    here = [found for found in before.findings if found.place.path == draft.path]
+    return by_name or [one for one in here if one.rule == draft.rule and one.place.line in draft.lines]
 
 
 def _measure(case: Case, seen: Seen) -> tuple[dict[str, Measured], dict[str, str]]:
@@ -210,18 +242,20 @@ _Part = tuple[dict[str, Measured], dict[str, str]]
 
 
 def _findings(case: Case, seen: Seen) -> _Part:
-    left = [old for old, _new in seen.compared.kept if old.fingerprint in case.draft.fingerprints]
+    asked = _asked(case, seen.before)
+    left = [old for old, _new in seen.compared.kept if old in asked]
     worse = _worse(case, seen.compared)
     hidden = case.draft.path not in seen.after.looked_at
     failed = seen.after.failures - seen.before.failures
     values: dict[str, Measured] = {
-        "finding_gone": bool(seen.changes) and not left and not hidden,
+        "finding_gone": bool(seen.changes and asked) and not left and not hidden,
         "new_findings": len(worse),
         "security_findings": sum(one.concern is Concern.SECURITY for one in seen.compared.new),
     }
     words = {
         "finding_gone": "; ".join(str(found.place) for found in left[:3])
-        or (f"{case.draft.path} is not looked at any more" if hidden else ""),
+        or (f"{case.draft.path} is not looked at any more" if hidden else "")
+        or ("" if asked else "it was not there before"),
         "new_findings": "; ".join(f"{found.place} {found.message}" for found in worse[:3]),
     }
     if failed:
