@@ -14,7 +14,9 @@ _TITLE = re.compile(
 _IMPORT = re.compile(
     r"""^\s*(?:import\b|from\b|export\s|package\s|use\s|\}\s*from\b|const\s+.*=\s*require\(|"[\w./-]+"$|[\w]+\s+"[\w./-]+"$)"""
 )
-_COMMENT = re.compile(r"^\s*(?://|/\*|\*|\*/|#(?!\[))|\s//\s.*$")
+_BLOCK = re.compile(r"/\*.*?\*/", re.DOTALL)
+_COMMENT_LINE = re.compile(r"^\s*(?://|#(?!\[))")
+_COMMENT = re.compile(r"\s//\s.*$")
 _EARLY = re.compile(r"^\s*return;?\s*$")
 
 
@@ -49,8 +51,8 @@ def _titled(text: str) -> Iterator[tuple[str, int]]:
 
 def _lines(text: str) -> Iterator[tuple[int, str]]:
     """Lines that do something, spelt alike: quotes, blanks, semicolons, ``var``, ``==`` do not count."""
-    for number, line in enumerate(text.splitlines(), start=1):
-        if _IMPORT.match(line):
+    for number, line in enumerate(_BLOCK.sub(_blank, text).splitlines(), start=1):
+        if _IMPORT.match(line) or _COMMENT_LINE.match(line):
             continue
         bare = _COMMENT.sub("", line)
         plain = re.sub(r"\b(?:var|let)\b", "const", bare.replace("`", "'").replace('"', "'"))
@@ -58,3 +60,8 @@ def _lines(text: str) -> Iterator[tuple[int, str]]:
         plain = re.sub(r"[\s;]+|,(?=\s*$|\s*[)\]}])", "", plain)
         if plain.strip("(){}[],"):
             yield number, plain
+
+
+def _blank(found: re.Match[str]) -> str:
+    """Nothing, on as many lines."""
+    return "\n" * found.group().count("\n")
