@@ -202,10 +202,16 @@ def _replacements(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
         yield node.test, f"(not ({ast.unparse(node.test)}))"
     elif isinstance(node, ast.Return):
         yield node, "return" if not _is_nothing(node.value) else "return 1"
-    elif isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and _is_call(node.value)):
+    elif isinstance(node, (ast.Raise, ast.Assert)) or (isinstance(node, ast.Expr) and _is_call(node.value)):
         yield node, "pass"
     elif isinstance(node, ast.AugAssign) and type(node.op) in OPERATORS:
         yield node, _with(node, "op", OPERATORS[type(node.op)]())
+    elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value and not _is_nothing(node.value):
+        yield node.value, "None"
+    elif isinstance(node, (ast.For, ast.AsyncFor)):
+        yield node.iter, "()"
+    elif isinstance(node, ast.ExceptHandler) and node.type is not None:
+        yield node.type, "()"
     elif isinstance(node, ast.expr):
         yield from ((node, f"({new})") for new in _other_expressions(node))
 
@@ -217,6 +223,8 @@ def _other_expressions(node: ast.expr) -> Iterator[str]:
         yield _with(node, "op", OPERATORS[type(node.op)]())
     elif isinstance(node, ast.Compare) and type(node.ops[0]) in OPERATORS:
         yield _with(node, "ops", [OPERATORS[type(node.ops[0])](), *node.ops[1:]])
+    elif isinstance(node, ast.JoinedStr):
+        yield "'mutant'"
     elif isinstance(node, ast.Constant):
         yield from (repr(value) for value in _other_values(node.value))
     elif isinstance(node, ast.Call) and (inner := _argument_instead(node)) is not None:

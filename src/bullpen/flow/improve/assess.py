@@ -1,32 +1,62 @@
 """Assess: reviewer and judge look at a proved change. Neither is its author, and neither is asked to trust it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from bullpen.agents.base import AgentResult
+from bullpen.domain.errors import Conflict, NotFound
 from bullpen.domain.finding import Finding
-from bullpen.domain.verdict import GateResult, Ruling, Verdict
+from bullpen.domain.verdict import Evidence, GateResult, Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.gates import Gate, evaluate
+from bullpen.flow.gates import (
+    DEFAULT_GATES,
+    PROJECT_GATES,
+    Gate,
+    GateSet,
+    evaluate,
+    parse_gates,
+    with_project_gates,
+)
 from bullpen.flow.improve.bench import ItemGates, ItemInspector, ItemTests, ItemWorktree
+from bullpen.flow.improve.case import candidate_commit
+from bullpen.flow.improve.command_gates import CommandsRun, run_command_gates
 from bullpen.flow.improve.crew import Crew, Errand
 from bullpen.flow.improve.item_git import ItemGit
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
-from bullpen.flow.improve.prove import Proof, candidate_commit
+from bullpen.flow.improve.prove import Proof
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.models.facts import Facts
 from bullpen.tools.base import Skills
-from bullpen.vcs.worktrees import release_worktree, restore_tree, take_worktree
+from bullpen.vcs.trees import read_file
+from bullpen.vcs.worktrees import release_worktree, reset_worktree, restore_tree, take_worktree
+
+JUDGES = (("reviewer", "review"), ("judge", "judge"))
 
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the others say of a change."""
+    """What the others say of a change. ``evidence`` is the proof's, with the verdict and the commands of gates."""
 
     verdict: Verdict
     accepted: bool
     reason: str
+    evidence: Evidence
+
+
+async def project_gates(mirror: Path, base: str) -> GateSet:
+    """The built-in gates, and those of the project as they are at ``base``: no change can bring its own.
+
+    Raises:
+        InvalidInput: the project's gate file cannot be read; file and line are named.
+    """
+    built_in = parse_gates(DEFAULT_GATES)
+    try:
+        content = await read_file(mirror, base, PROJECT_GATES)
+    except NotFound:
+        return GateSet(built_in)
+    return with_project_gates(built_in, content.decode("utf-8", "replace"))
 
 
 async def assess(
@@ -39,55 +69,116 @@ async def assess(
     tip: str,
     attempt: int,
     gates: tuple[Gate, ...],
+    author: str = "developer",
 ) -> Assessment:
-    """Gates first, then the reviewer, then the judge. The gates' word is final: no agent can overrule one that failed."""
-    results = evaluate(gates, proof.measured, proof.notes)
+    """Gates first, then the reviewer, then the judge. The gates' word is final: no agent can overrule one that failed.
+
+    Raises:
+        Conflict: ``author`` is one of those who judge.
+    """
+    require_others(author, [role for role, _phase in JUDGES])
     folder = means.folder(session.id).worktrees
-    await candidate_commit(session.mirror, proof.evidence.tree_after, tip)
-    checkout = await take_worktree(session.mirror, folder, f"assess-{draft.id}-{attempt}", tip)
-    await restore_tree(checkout, proof.evidence.tree_after)
-    worktree = ItemWorktree(checkout, tip)
-    skills = Skills(
-        tests=ItemTests(session, worktree),
-        analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
-        gates=ItemGates(results),
-        git=ItemGit(worktree),
-    )
-    said: dict[str, AgentResult] = {}
-    for role, phase in (("reviewer", "review"), ("judge", "judge")):
-        errand = Errand(
-            task=item_task(session.id, draft.id, phase),
-            role=role,
-            text=f"{draft.title}\n\n{draft.why}",
-            facts=Facts(
-                path=draft.path, lines=draft.lines, fingerprints=draft.fingerprints, paths=(draft.path,)
-            ),
-            attempt=attempt,
-            workspace=checkout.path,
-            skills=skills,
-            worktree=worktree,
-            findings=tuple(findings),
+    commit = await candidate_commit(session.mirror, proof.evidence.tree_after, tip)
+    owner = f"{draft.id}-{attempt}"
+    commands = await _run_commands(means, session.mirror, folder, owner, commit, gates)
+    results = evaluate(gates, {**proof.measured, **commands.measured}, {**proof.notes, **commands.notes})
+    checkout = await take_worktree(session.mirror, folder, f"assess-{owner}", tip)
+    try:
+        await restore_tree(checkout, proof.evidence.tree_after)
+        worktree = ItemWorktree(checkout, tip)
+        skills = Skills(
+            tests=ItemTests(session, worktree),
+            analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
+            gates=ItemGates(results),
+            git=ItemGit(worktree),
         )
-        said[role] = await crew.send(session, errand)
-    await release_worktree(checkout)
-    return _rule(results, said)
-
-
-def _rule(results: tuple[GateResult, ...], said: dict[str, AgentResult]) -> Assessment:
-    failed = [f"{gate.name}: {gate.evidence}" for gate in results if not gate.passed]
-    objections = [
-        f"{role}: {one.summary}" for role, one in said.items() if one.data.get("ruling") != Ruling.ACCEPT
-    ]
-    problems = failed or objections
-    scores = {
-        "gates": sum(gate.passed for gate in results) / len(results) if results else 0.0,
-        "review": float(said["reviewer"].data.get("ruling") == Ruling.ACCEPT),
-    }
-    verdict = Verdict(
-        ruling=Ruling.REVISE if problems else Ruling.ACCEPT,
-        judge="judge",
-        scores=scores,
-        gates=results,
-        must_change=tuple(problems),
+        said = {
+            role: await crew.send(
+                session, _errand(session, draft, findings, role, phase, attempt, worktree, skills)
+            )
+            for role, phase in JUDGES
+        }
+    finally:
+        await release_worktree(checkout)
+    verdict = rule(results, proof.scores, {role: _ruling(one) for role, one in said.items()})
+    evidence = replace(
+        proof.evidence, verdict=verdict, commands=(*proof.evidence.commands, *commands.evidence)
     )
-    return Assessment(verdict, not problems, "; ".join(problems))
+    return Assessment(verdict, verdict.ruling is Ruling.ACCEPT, "; ".join(verdict.must_change), evidence)
+
+
+async def _run_commands(
+    means: Means, mirror: Path, folder: Path, owner: str, commit: str, gates: Sequence[Gate]
+) -> CommandsRun:
+    """In a checkout of their own: a command may write, and the judge must see the change as it is."""
+    if not any(gate.command for gate in gates):
+        return CommandsRun({}, {}, ())
+    checkout = await take_worktree(mirror, folder, f"gates-{owner}", commit)
+    try:
+        await reset_worktree(checkout, commit)
+        return await run_command_gates(gates, checkout.path, means.sandbox, means.test_limits())
+    finally:
+        await release_worktree(checkout)
+
+
+def _errand(
+    session: ImproveSession,
+    draft: ItemDraft,
+    findings: Sequence[Finding],
+    role: str,
+    phase: str,
+    attempt: int,
+    worktree: ItemWorktree,
+    skills: Skills,
+) -> Errand:
+    return Errand(
+        task=item_task(session.id, draft.id, phase),
+        role=role,
+        text=f"{draft.title}\n\n{draft.why}",
+        facts=Facts(path=draft.path, lines=draft.lines, fingerprints=draft.fingerprints, paths=(draft.path,)),
+        attempt=attempt,
+        workspace=worktree.worktree.path,
+        skills=skills,
+        worktree=worktree,
+        findings=tuple(findings),
+    )
+
+
+def require_others(author: str, judges: Sequence[str]) -> None:
+    """Nobody judges their own work.
+
+    Raises:
+        Conflict: the author is among the judges.
+    """
+    if author in judges:
+        raise Conflict(
+            f"{author} made this change and may not judge it.", remedy="Let another role make or judge it."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a role ruled, and its reason."""
+
+    ruling: str
+    why: str
+
+
+def _ruling(result: AgentResult) -> Said:
+    return Said(result.data.get("ruling", ""), result.summary)
+
+
+def rule(results: tuple[GateResult, ...], scores: Mapping[str, float], said: Mapping[str, Said]) -> Verdict:
+    """The verdict: acceptance needs every gate and every role. What must change names gates first, with their evidence."""
+    failed = [f"{gate.name}: {gate.evidence}" for gate in results if not gate.passed]
+    objections = [f"{role}: {one.why}" for role, one in said.items() if one.ruling != Ruling.ACCEPT]
+    problems = tuple(failed or objections)
+    shares = {"gates": sum(gate.passed for gate in results) / len(results) if results else 0.0}
+    shares |= {role: float(one.ruling == Ruling.ACCEPT) for role, one in said.items() if role != "judge"}
+    return Verdict(
+        ruling=Ruling.REVISE if problems or not results else Ruling.ACCEPT,
+        judge="judge",
+        scores={**scores, **shares},
+        gates=results,
+        must_change=problems or (() if results else ("no gate was evaluated",)),
+    )

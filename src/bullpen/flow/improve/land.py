@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.domain.ids import ItemId
 from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.commit_message import commit_message
-from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.flow.improve.test_runs import TestRuns
 from bullpen.vcs.commits import BULLPEN, Conflicted, cherry_pick_tree, commit_tree
 
 
@@ -57,7 +58,7 @@ class Queue:
     """Where changes land. ``at`` (seconds since 1970) dates every commit, so that a repeated run gives the same."""
 
     mirror: Path
-    tests: ProjectTests
+    tests: TestRuns
     baseline: TestReport
     at: int
 
@@ -76,24 +77,32 @@ class _Stack:
 
 
 async def land_batch(queue: Queue, tip: str, batch: Sequence[Accepted]) -> Landing:
-    """Land what fits together and keeps the tests green; give back the rest with the reason."""
-    runs = 0
-    sent_back: list[SentBack] = []
-    waiting = list(batch)
+    """Land what fits together and keeps the tests green; give back the rest with the reason.
+
+    Each red stack costs one change, the first with which it is red; what was in conflict only with that one may land.
+    """
+    runs, culprits = 0, dict[str, SentBack]()
     while True:
+        waiting = [one for one in batch if one.draft.id not in culprits]
         stack, conflicts = await _stack_up(queue, tip, waiting)
-        sent_back += conflicts
-        waiting = list(stack.members)
-        if not waiting:
-            return Landing(tip, (), tuple(sent_back), runs)
-        problem = await _problem(queue, stack.top)
-        runs += 1
+        problem = await _problem(queue, stack.top) if stack.members else ""
+        runs += _counted(queue, stack)
         if not problem:
-            return Landing(stack.top, _landed(stack), tuple(sent_back), runs)
+            back = (*conflicts, *culprits.values())
+            return Landing(stack.top, _landed(stack), _in_order(batch, back), runs)
         culprit, reason, more = await _bisect(queue, stack, problem)
         runs += more
-        sent_back.append(SentBack(culprit.draft.id, reason))
-        waiting = [one for one in waiting if one.draft.id != culprit.draft.id]
+        culprits[culprit.draft.id] = SentBack(culprit.draft.id, reason)
+
+
+def _counted(queue: Queue, stack: _Stack) -> int:
+    """Whether the tests of a stack were run: not for none, nor where none passed before."""
+    return int(bool(stack.members and queue.baseline.passed()))
+
+
+def _in_order(batch: Sequence[Accepted], back: Sequence[SentBack]) -> tuple[SentBack, ...]:
+    place = {one.draft.id: number for number, one in enumerate(batch)}
+    return tuple(sorted(back, key=lambda one: place[ItemId(one.item)]))
 
 
 async def _stack_up(queue: Queue, tip: str, batch: Sequence[Accepted]) -> tuple[_Stack, list[SentBack]]:
@@ -101,15 +110,26 @@ async def _stack_up(queue: Queue, tip: str, batch: Sequence[Accepted]) -> tuple[
     for change in batch:
         merged = await cherry_pick_tree(queue.mirror, change.commit, stack.top)
         if isinstance(merged, Conflicted):
-            met = next((one.draft.id for one in stack.members if one.draft.path in merged.paths), "")
-            where = ", ".join(merged.paths)
-            reason = f"conflict in {where}" + (f" with {met}, which landed first" if met else "")
-            conflicts.append(SentBack(change.draft.id, reason, met))
+            conflicts.append(_conflict(change, stack, merged))
             continue
         message = commit_message(change.draft, change.evidence, change.source)
         commit = await commit_tree(queue.mirror, merged.tree, [stack.top], message, BULLPEN, queue.at)
         stack = _Stack(tip, (*stack.members, change), (*stack.commits, commit))
     return stack, conflicts
+
+
+def _conflict(change: Accepted, stack: _Stack, merged: Conflicted) -> SentBack:
+    """Who it met is the one nearest to it in a file both change, as far as the items say."""
+    others = [one for one in stack.members if one.draft.path in merged.paths]
+    met = min(others, key=lambda one: _distance(one.draft, change.draft), default=None)
+    where = ", ".join(merged.paths)
+    name = met.draft.id if met else ""
+    reason = f"conflict in {where}" + (f" with {name}, which landed first" if name else "")
+    return SentBack(change.draft.id, reason, name)
+
+
+def _distance(one: ItemDraft, other: ItemDraft) -> int:
+    return min((abs(a - b) for a in one.lines for b in other.lines), default=0)
 
 
 async def _problem(queue: Queue, commit: str) -> str:

@@ -141,7 +141,7 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     state = TaskState.DONE if assessed.accepted else TaskState.FAILED
     for phase in ("review", "judge"):
         await _show(bench, order, phase, state, assessed.reason)
-    evidence = replace(proof.evidence, verdict=assessed.verdict)
+    evidence = assessed.evidence
     await _tell(bench, order, attempt, evidence, assessed.reason)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
     return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit)

@@ -1,0 +1,1 @@
+"""How good the judge is: labelled changes, and what is decided about them."""

@@ -1,0 +1,1 @@
+"""What guards look at: tests, directives, configuration, and code that knows it is judged. Pure."""
