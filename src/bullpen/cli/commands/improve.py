@@ -23,7 +23,13 @@ from bullpen.flow.improve.options import ImproveOptions
 @click.option("--baseline", default="", metavar="FILE", help="Leave out the findings of this SARIF file.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the session that was interrupted.")
-@click.option("--session", "session_id", default="", metavar="ID", help="The session to resume, or the name of the new one.")
+@click.option(
+    "--session",
+    "session_id",
+    default="",
+    metavar="ID",
+    help="The session to resume, or the name of the new one.",
+)
 @click.option("--python", default=None, metavar="PATH", help="Interpreter for the project's tests.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Print only the result.")

@@ -22,14 +22,19 @@ def visible(text: str, *, keep: str = "\n\t") -> str:
     return "".join(_spelt(letter) if _is_hidden(letter, keep) else letter for letter in text)
 
 
+def without_secrets(text: str) -> str:
+    """The text with everything that has the shape of a secret replaced."""
+    return _REDACTOR.redact(text)
+
+
+def shown(text: str) -> str:
+    """The text as it may be shown to anybody: without secrets, and with nothing hidden in it."""
+    return visible(without_secrets(text))
+
+
 def one_line(text: str) -> str:
     """The same with every run of white space as one space."""
-    return visible(" ".join(text.split()))
-
-
-def without_secrets(text: str) -> str:
-    """The same with everything that has the shape of a secret replaced."""
-    return _REDACTOR.redact(text)
+    return shown(" ".join(text.split()))
 
 
 def shorten(text: str, most: int) -> str:
