@@ -175,3 +175,28 @@ def test_the_diff_is_counted_and_its_content_passes_for_no_header(made: SimpleNa
 )
 def test_durations_are_words(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+def _luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    digits = colour if len(colour) == 7 else "#" + "".join(letter * 2 for letter in colour[1:])
+    shares = [int(digits[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in shares)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_text_stands_out_in_light_in_dark_and_on_paper(page: Page) -> None:
+    palettes = [
+        dict(re.findall(r"--(\w+): (#\w+)", one)) for one in re.findall(r":root \{[^}]*\}", page.styles[0])
+    ]
+    assert len(palettes) == 3
+    pairs = [
+        (text, ground)
+        for text in ("ink", "soft")
+        for ground in ("paper", "raised", "faint", "added", "removed")
+    ]
+    pairs += [(text, ground) for text in ("good", "bad", "warn") for ground in ("paper", "raised")]
+    for palette in palettes:
+        for text, ground in pairs:
+            low, high = sorted((_luminance(palette[text]), _luminance(palette[ground])))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (text, ground, palette)

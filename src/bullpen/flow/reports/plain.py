@@ -38,8 +38,11 @@ def one_line(text: str) -> str:
 
 
 def shorten(text: str, most: int) -> str:
-    """At most ``most`` characters; a cut is shown by an ellipsis."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    """At most ``most`` characters; a cut is shown by an ellipsis, and leaves no code span open."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    return (kept.rpartition("`")[0] if kept.count("`") % 2 else kept).rstrip() + "…"
 
 
 def web_address(url: str) -> str:
