@@ -38,7 +38,7 @@ STAGES: Mapping[Stage, frozenset[Stage]] = {
     Stage.IMPLEMENTATION: frozenset({Stage.TESTING, Stage.DONE}) | _ENDINGS,  # done: nothing could be mended
     Stage.TESTING: frozenset({Stage.VALIDATION}) | _ENDINGS,
     Stage.VALIDATION: frozenset({Stage.DONE, Stage.ANALYSIS}) | _ENDINGS,  # analysis: something is missing
-    Stage.DONE: frozenset(),
+    Stage.DONE: frozenset({Stage.INITIALIZE}),  # taken up again, when a person approved more
     Stage.FAILED: frozenset({Stage.INITIALIZE}),  # taken up again
     Stage.CANCELLED: frozenset({Stage.INITIALIZE}),
 }
@@ -51,6 +51,12 @@ def require_stage(session: SessionId, now: Stage, then: Stage) -> None:
         raise Conflict(
             f"Session {session} is at {now.value}; from there it can go to {allowed}, not {then.value}."
         )
+
+
+def was_passed(now: Stage, then: Stage) -> bool:
+    """Whether ``then`` lies behind on the way to ``now``: a step that is done again after a crash asks for it again."""
+    way = [stage for stage in Stage if stage not in _ENDINGS]
+    return now in way and then in way and way.index(then) < way.index(now) and then not in STAGES[now]
 
 
 @dataclass(frozen=True, slots=True)

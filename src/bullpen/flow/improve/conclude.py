@@ -1,16 +1,18 @@
 """Conclude: look again, hold the branch against the gates, hand it over, write the reports."""
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
-from bullpen.domain.events.improve import BranchPublished, ReportWritten
+from bullpen.domain.events.improve import BranchPublished, ReportWritten, TimeSpent
 from bullpen.domain.ids import SessionId
-from bullpen.domain.session import Session, Stage
+from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.test_report import TestReport
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.improve.look import look, read_report
+from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
 from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
@@ -20,9 +22,11 @@ from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import MEBIBYTE
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import reach_stage
+from bullpen.sessions.queries import get_session
 from bullpen.vcs.commits import resolve_commit, update_ref
 from bullpen.vcs.publish import publish_branch
 from bullpen.vcs.source import open_source
+from bullpen.vcs.worktrees import prune_worktrees
 from bullpen.work import queries
 
 FORMATS: ExtensionPoint[ReportFormat] = ExtensionPoint("bullpen.flow.reports.formats", "FORMAT")
@@ -46,12 +50,14 @@ async def conclude(
     branch = f"bullpen/{session_id}"
     if changed:
         await _reach(means, session_id, Stage.TESTING)
-        await look(means, session_id, session.opened, tip, "after", session.tests)
+        await _look_again(means, sessions, session_id, tip)
         await _reach(means, session_id, Stage.VALIDATION)
         await _publish(means, session, branch, tip)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
+    await _record_time(means, session_id)
     await write_reports(means, session_id)
+    await prune_worktrees(session.mirror, means.folder(session_id).worktrees, ())
     await _reach(means, session_id, Stage.DONE)
     states = [item.state for item in items]
     return Concluded(
@@ -60,6 +66,21 @@ async def conclude(
         states.count(ItemState.DONE),
         states.count(ItemState.BLOCKED),
     )
+
+
+async def _record_time(means: Means, session_id: SessionId) -> None:
+    watch = means.sandbox
+    spent = TimeSpent(time.monotonic() - watch.started, watch.busy, watch.commands)
+    async with means.database.transaction(means.actor) as uow:
+        uow.record(session_id, spent)
+
+
+async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionId, tip: str) -> None:
+    session, baseline = await sessions.with_baseline(session_id)
+    async with means.database.view(means.actor) as uow:
+        before = await list_findings(uow, session_id, "before")
+    view = View(session.opened, tip, Moment.AFTER, tuple(before), baseline.passed())
+    await look(means, session_id, view, session.tests)
 
 
 async def _publish(means: Means, session: ImproveSession, branch: str, tip: str) -> None:
@@ -77,16 +98,24 @@ async def _publish(means: Means, session: ImproveSession, branch: str, tip: str)
 
 async def read_run_report(means: Means, session_id: SessionId) -> RunReport:
     """All that is known of a session whose repository was looked at; the limits are those of now."""
-    before = await read_report(means, session_id, "before")
+    before = await _tested_before(means, session_id)
     async with means.database.view(means.actor) as uow:
         session = await session_queries.get_session(uow, session_id)
         ground = _ground(means, session)
         return await gather(uow, session_id, ground, before, await _tested_again(means, session_id))
 
 
+async def _tested_before(means: Means, session_id: SessionId) -> TestReport:
+    """How the tests were, with the coverage that was measured later on the same commit."""
+    report = await read_report(means, session_id, Moment.BEFORE)
+    if not await has_report(means, session_id, Moment.MEASURED):
+        return report
+    return replace(report, coverage=(await read_report(means, session_id, Moment.MEASURED)).coverage)
+
+
 async def _tested_again(means: Means, session_id: SessionId) -> TestReport | None:
-    stored = await asyncio.to_thread(means.folder(session_id).test_report("after").exists)
-    return await read_report(means, session_id, "after") if stored else None
+    stored = await has_report(means, session_id, Moment.AFTER)
+    return await read_report(means, session_id, Moment.AFTER) if stored else None
 
 
 def _ground(means: Means, session: Session) -> Ground:
@@ -131,5 +160,7 @@ def _write(folder: Path, kind: ReportFormat, report: RunReport) -> Path:
 
 
 async def _reach(means: Means, session_id: SessionId, stage: Stage) -> None:
+    """Go on to a stage unless it was passed already, by a step that was interrupted."""
     async with means.database.transaction(means.actor) as uow:
-        await reach_stage(uow, session_id, stage)
+        if stage in STAGES[(await get_session(uow, session_id)).stage]:
+            await reach_stage(uow, session_id, stage)

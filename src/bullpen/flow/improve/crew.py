@@ -94,7 +94,7 @@ class Crew:
             sites=errand.sites,
             baseline=session.baseline,
             findings=errand.findings,
-            coverage=session.baseline.coverage if session.baseline else None,
+            coverage=session.coverage,
             tried=errand.tried,
             allow_unsafe=errand.allow_unsafe,
             limits=self.means.test_limits(),

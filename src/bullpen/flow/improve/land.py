@@ -117,7 +117,7 @@ async def _problem(queue: Queue, commit: str) -> str:
     expected = queue.baseline.passed()
     if not expected:
         return ""
-    report = await queue.tests.run(commit)
+    report = await queue.tests.run_against(commit, expected)
     missing = sorted(expected - report.passed())
     if missing:
         return f"{len(missing)} tests no longer pass: {', '.join(missing[:3])}"

@@ -5,25 +5,22 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from bullpen.analysis import actions as findings_actions
-from bullpen.analysis.base import Persona, SourceTree
+from bullpen.analysis.base import Persona
 from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.persona_cards import load_personas, speak
 from bullpen.analysis.roast import Roast, roast
 from bullpen.domain.events.improve import PersonaSpoke, RoastFinished, TestsRun
 from bullpen.domain.finding import Finding, Severity
 from bullpen.domain.ids import SessionId
-from bullpen.domain.test_report import SuiteEnd, TestReport
+from bullpen.domain.test_report import Coverage, SuiteEnd, TestReport
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
-from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.flow.improve.project_tests import REPORT, ProjectTests, write_whole
 from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
-
-REPORT: TypeAdapter[TestReport] = TypeAdapter(TestReport)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,78 +34,103 @@ class Looked:
     end: SuiteEnd
 
 
-async def look(
-    means: Means, session_id: SessionId, opened: Opened, commit: str, moment: str, tests: ProjectTests
-) -> Looked:
-    """Run the tests and the roast of ``commit`` side by side; store both under ``moment`` (before or after)."""
+class Moment(StrEnum):
+    """When a look is taken. MEASURED is the same commit as BEFORE, with the lines each test ran."""
+
+    BEFORE = "before"
+    MEASURED = "measured"
+    AFTER = "after"
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A commit to look at, and what is known of its findings already."""
+
+    opened: Opened
+    commit: str
+    moment: Moment
+    known: tuple[Finding, ...] = ()
+    expected: frozenset[str] = frozenset()  # tests that should pass; those that do not are tried again
+
+
+async def look(means: Means, session_id: SessionId, view: View, tests: ProjectTests) -> Looked:
+    """Run the tests and the roast of a commit side by side, and store both.
+
+    The first look goes without coverage, because tracing makes a suite slower and the first change needs none.
+    """
     started = time.monotonic()
-    folder = means.folder(session_id)
-    tree_of = await _checked_out(opened, folder.worktrees, f"look-{moment}", commit)
+    worktree = await _checked_out(means, session_id, view)
     async with asyncio.TaskGroup() as group:
-        report_task = group.create_task(_tested(means, session_id, commit, moment, tests))
-        group.create_task(_roast(means, opened, tree_of, commit, None))  # fills the cache while the tests run
-    report = report_task.result()
-    result = await _roast(means, opened, tree_of, commit, report)
-    await release_worktree(tree_of)
-    seconds = time.monotonic() - started
-    await _store(means, session_id, moment, result, seconds)
-    return Looked(len(report.passed()), len(report.failed()), len(result.findings), seconds, report.end)
+        tested = group.create_task(_tested(means, session_id, view, tests))
+        roasted = group.create_task(
+            _roast(means, worktree, view, None)
+        )  # what it finds out is in the cache from now on
+    report = tested.result()
+    result = (
+        roasted.result() if report.coverage is None else await _roast(means, worktree, view, report.coverage)
+    )
+    await release_worktree(worktree)
+    await _store(means, session_id, view, result, time.monotonic() - started)
+    return Looked(
+        len(report.passed()),
+        len(report.failed()),
+        len(result.findings),
+        time.monotonic() - started,
+        report.end,
+    )
 
 
-async def read_report(means: Means, session_id: SessionId, moment: str) -> TestReport:
-    """The stored result of the tests ``before`` or ``after``."""
+async def read_report(means: Means, session_id: SessionId, moment: Moment) -> TestReport:
+    """The stored result of the tests at a moment."""
     path = means.folder(session_id).test_report(moment)
     return REPORT.validate_json(await asyncio.to_thread(path.read_bytes))
 
 
-async def _checked_out(opened: Opened, folder: Path, owner: str, commit: str) -> Worktree:
-    worktree = await take_worktree(Path(opened.mirror), folder, owner, commit)
-    await reset_worktree(worktree, commit)
+async def has_report(means: Means, session_id: SessionId, moment: Moment) -> bool:
+    """Whether the tests of a moment have been run and stored."""
+    return await asyncio.to_thread(means.folder(session_id).test_report(moment).exists)
+
+
+async def _checked_out(means: Means, session_id: SessionId, view: View) -> Worktree:
+    folder = means.folder(session_id).worktrees
+    worktree = await take_worktree(Path(view.opened.mirror), folder, f"look-{view.moment}", view.commit)
+    await reset_worktree(worktree, view.commit)
     return worktree
 
 
-async def _tested(
-    means: Means, session_id: SessionId, commit: str, moment: str, tests: ProjectTests
-) -> TestReport:
-    path = means.folder(session_id).test_report(moment)
-    if await asyncio.to_thread(path.exists):  # a step that was interrupted after its tests
-        return await read_report(means, session_id, moment)
-    report = await tests.run(commit, coverage=True)
-    await asyncio.to_thread(_write_whole, path, REPORT.dump_json(report))
+async def _tested(means: Means, session_id: SessionId, view: View, tests: ProjectTests) -> TestReport:
+    if await has_report(means, session_id, view.moment):  # a step that was interrupted after its tests
+        return await read_report(means, session_id, view.moment)
+    traced = view.moment is not Moment.BEFORE
+    report = await tests.run(view.commit, coverage=traced, contexts=view.moment is Moment.MEASURED)
+    report = await tests.steadied(view.commit, report, view.expected)
+    path = means.folder(session_id).test_report(view.moment)
+    await asyncio.to_thread(write_whole, path, REPORT.dump_json(report))
     async with means.database.transaction(means.actor) as uow:
         cover = report.coverage.share if report.coverage else None
         passed, failed = len(report.passed()), len(report.failed())
-        uow.record(session_id, TestsRun(moment, passed, failed, report.seconds, report.end, cover))
+        uow.record(session_id, TestsRun(view.moment, passed, failed, report.seconds, report.end, cover))
     return report
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    draft.write_bytes(content)
-    draft.replace(path)
-
-
-async def _roast(
-    means: Means, opened: Opened, worktree: Worktree, commit: str, report: TestReport | None
-) -> Roast:
-    coverage = report.coverage if report else None
-    tree: SourceTree = await source_tree(
-        Path(opened.mirror), commit, worktree.path, means.settings.file_bytes, coverage
-    )
+async def _roast(means: Means, worktree: Worktree, view: View, coverage: Coverage | None) -> Roast:
+    tree = await source_tree(worktree.mirror, view.commit, worktree.path, means.settings.file_bytes, coverage)
     cache = ObservationCache(means.cache)
-    return await roast(tree, means.sandbox, personas=load_personas(), cache=cache)
+    return await roast(tree, means.sandbox, personas=load_personas(), cache=cache, known=view.known)
 
 
-async def _store(means: Means, session_id: SessionId, moment: str, result: Roast, seconds: float) -> None:
+async def _store(means: Means, session_id: SessionId, view: View, result: Roast, seconds: float) -> None:
     counts = Counter(found.severity for found in result.findings)
     info, low, medium, high, critical = (counts[severity] for severity in Severity)
     failures = tuple(f"{run.analyser}: {run.failure}" for run in result.failures)
+    stored = Moment.AFTER if view.moment is Moment.AFTER else Moment.BEFORE
     async with means.database.transaction(means.actor) as uow:
-        await findings_actions.keep_findings(uow, session_id, moment, result.findings)
+        await findings_actions.keep_findings(uow, session_id, stored, result.findings)
         by_severity = (info, low, medium, high, critical)
-        uow.record(session_id, RoastFinished(moment, len(result.findings), by_severity, seconds, failures))
-        if moment == "before":
+        uow.record(
+            session_id, RoastFinished(view.moment, len(result.findings), by_severity, seconds, failures)
+        )
+        if view.moment is Moment.BEFORE:
             for persona in load_personas():
                 if spoken := _words(persona, result.findings):
                     uow.record(session_id, spoken)

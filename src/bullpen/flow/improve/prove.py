@@ -62,7 +62,7 @@ async def prove(means: Means, folder: Path, case: Case, tests: ProjectTests) -> 
     commit = await candidate_commit(case.mirror, case.tree, case.tip)
     before, after = await _looks(means, folder, case, commit, [change.path for change in changes])
     compared = compare(before.findings, after.findings)
-    report = await tests.run(commit, case.select)
+    report = await tests.run_against(commit, _wanted(case), case.select)
     falsified = await _falsify(case, changes, tests)
     style = "; ".join(sorted(after.style - before.style)[:3])
     measured, notes = _measure(case, diff, changes, compared, report)
@@ -79,7 +79,7 @@ async def prove(means: Means, folder: Path, case: Case, tests: ProjectTests) -> 
         commands=(_command_evidence(report),) if report.command else (),
         findings_gone=tuple(one for one in case.draft.fingerprints if one in gone),
         findings_new=tuple(f"{found.rule} {found.place}" for found in _worse(case, compared)),
-        tests_before=tuple(sorted(_expected(case, report))),
+        tests_before=tuple(sorted(_wanted(case))),
         tests_after=tuple(sorted(report.passed() & case.baseline.passed())),
     )
     return Proof(evidence, measured, notes, diff.patch)
@@ -139,7 +139,7 @@ def _measure(
 ) -> tuple[dict[str, Measured], dict[str, str]]:
     left = [old for old, _new in compared.kept if old.fingerprint in case.draft.fingerprints]
     worse = _worse(case, compared)
-    expected = _expected(case, report)
+    expected = _wanted(case)
     broken = sorted(expected & report.failed())
     lost = sorted(expected - report.passed() - report.failed())
     breaches = find_breaches(changes)
@@ -171,10 +171,15 @@ def _worse(case: Case, compared: Comparison) -> list[Finding]:
     return [found for found in compared.new if found.severity >= case.draft.severity]
 
 
-def _expected(case: Case, report: TestReport) -> frozenset[str]:
+def _wanted(case: Case) -> frozenset[str]:
     """Tests that passed before and were asked for now."""
     before = case.baseline.passed()
-    return before & frozenset(case.select) if case.select else before
+    chosen = frozenset(case.select)
+    return (
+        frozenset(one for one in before if one in chosen or one.split("::", 1)[0] in chosen)
+        if chosen
+        else before
+    )
 
 
 def _command_evidence(report: TestReport) -> CommandEvidence:

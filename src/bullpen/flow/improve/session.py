@@ -1,15 +1,16 @@
 """One improve session as it runs: what is loaded once and shared by all its parts."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
-from bullpen.domain.test_report import TestReport
-from bullpen.flow.improve.look import read_report
+from bullpen.domain.test_report import Coverage, TestReport
+from bullpen.flow.approve import approved_rules
+from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
@@ -32,6 +33,7 @@ class ImproveSession:
     tests: ProjectTests
     started_at: float
     baseline: TestReport | None = None
+    coverage: Coverage | None = None
     spent: Money = field(default_factory=Money)
 
     @property
@@ -54,10 +56,12 @@ class OpenSessions:
         return self._loaded[session_id]
 
     async def with_baseline(self, session_id: SessionId) -> tuple[ImproveSession, TestReport]:
-        """The session and how its tests were before."""
+        """The session and how its tests were before; once it is measured, with the lines each test ran."""
         session = await self.get(session_id)
         if session.baseline is None:
-            session.baseline = await read_report(self.means, session_id, "before")
+            session.baseline = await read_report(self.means, session_id, Moment.BEFORE)
+        if session.coverage is None and await has_report(self.means, session_id, Moment.MEASURED):
+            session.coverage = (await read_report(self.means, session_id, Moment.MEASURED)).coverage
         return session, session.baseline
 
 
@@ -75,15 +79,18 @@ async def remember(means: Means, session_id: SessionId, opened: Opened, environm
 async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     async with means.database.view(means.actor) as uow:
         stored = await queries.get_session(uow, session_id)
+        approved = await approved_rules(uow, session_id)
     opened = OPENED.validate_json(stored.metadata["opened"])
     tests = ProjectTests(
         mirror=Path(opened.mirror),
         folder=means.folder(session_id).worktrees,
+        cache=means.settings.home / "cache" / "tests",
         environment=ENVIRONMENT.validate_json(stored.metadata["environment"]),
         sandbox=means.sandbox,
         limits=means.test_limits(),
         lanes=means.lanes,
     )
     spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
-    options = OPTIONS.validate_json(stored.options)
+    asked = OPTIONS.validate_json(stored.options)
+    options = replace(asked, approve=(*asked.approve, *approved))
     return ImproveSession(session_id, options, opened, tests, stored.created_at, spent=spent)

@@ -5,12 +5,13 @@ the records, so a run that was interrupted comes to the same branch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import BullpenError, LimitExceeded
 from bullpen.domain.events.improve import (
     BatchBisected,
@@ -20,24 +21,24 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.ids import ItemId, SessionId
-from bullpen.domain.session import Stage
+from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.flow.improve.conclude import Concluded, conclude
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
-from bullpen.flow.improve.look import Looked, look
+from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
 from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
-from bullpen.flow.improve.session import remember
+from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.recipes.base import catalogue
+from bullpen.recipes.base import Catalogue
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import note_facts, reach_stage
 from bullpen.testing.base import Environment
@@ -60,11 +61,32 @@ class Ended:
     commit: str = ""
     landed: int = 0
     failed: int = 0
+    paused: bool = False
     problem: str = ""
     remedy: str = ""
+    exit_status: int = 1  # of the problem, if there is one
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the branch is: its head, and the number of the next wave."""
+
+    tip: str
+    wave: int
+    ended: bool = False
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A wave's items; none where no item is left or a person paused the session."""
+
+    items: tuple[str, ...]
+    paused: bool = False
 
 
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
+PAIRS: TypeAdapter[tuple[tuple[ItemId, ItemId], ...]] = TypeAdapter(tuple[tuple[ItemId, ItemId], ...])
 
 
 async def improve(bench: Bench, argument: str) -> Json:
@@ -73,8 +95,13 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        ended = Ended(Stage.FAILED, problem=error.sentence, remedy=error.remedy)
+        ended = Ended(
+            Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
+        )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
+        await note_facts(uow, session_id, run_ended=run)
     return ENDED.dump_python(ended, mode="json")
 
 
@@ -84,29 +111,48 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
         stored = await session_queries.get_session(uow, session_id)
     options = OPTIONS.validate_json(stored.options)
     opened = await step("open", Opened, partial(_open, bench, session_id))
-    await step("look", Looked, partial(_look, bench, session_id, opened))
-    planned = await step("plan", Planned, partial(_plan, bench, session_id, opened))
-    if options.dry_run or not planned.ready:
-        return await _end(bench, session_id, opened.base, changed=False)
-    await _reach(bench, session_id, Stage.DESIGN)
-    await _reach(bench, session_id, Stage.IMPLEMENTATION)
-    tip, wave = opened.base, 0
-    while True:
-        chosen = await step(f"choose-{wave}", list[str], partial(_choose, bench, session_id, wave, tip))
-        if not chosen:
-            break
-        results = await _work(session_id, wave, tip, chosen)
-        tip = await step(f"land-{wave}", str, partial(_land, bench, session_id, tip, results))
-        wave += 1
-    return await _end(bench, session_id, tip, changed=tip != opened.base)
+    place = await step("place", Place, partial(_place, bench, session_id, opened))
+    await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    planned = await step("plan", Planned, partial(_plan, bench, session_id))
+    if planned.ready and place.wave == 0 and not options.dry_run:
+        # One change first: it is proved and landed before anything is measured.
+        place = await _wave(bench, session_id, place)
+    if not place.ended:
+        await step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
+        await step("plan-again", Planned, partial(_plan, bench, session_id))
+    while not (place.ended or options.dry_run):
+        place = await _wave(bench, session_id, place)
+    if place.paused:
+        return await _pause(bench, session_id)
+    return await _end(bench, session_id, place.tip, changed=place.tip != opened.base)
+
+
+async def _place(bench: Bench, session_id: SessionId, opened: Opened) -> Place:
+    """Where an earlier run of this session stopped, or its beginning."""
+    async with bench.means.database.view(bench.means.actor) as uow:
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+    return Place(facts.get("tip", opened.base), int(facts.get("waves", "0")))
+
+
+async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
+    """Work the next items side by side and land them; where the branch is then."""
+    wave, tip = place.wave, place.tip
+    chosen = await step(f"choose-{wave}", Chosen, partial(_choose, bench, session_id, wave, tip))
+    if not chosen.items:
+        return replace(place, ended=True, paused=chosen.paused)
+    results = await _work(session_id, wave, tip, chosen.items)
+    return Place(
+        await step(f"land-{wave}", str, partial(_land, bench, session_id, wave, tip, results)), wave + 1
+    )
 
 
 async def _open(bench: Bench, session_id: SessionId) -> Opened:
     means = bench.means
-    await _reach(bench, session_id, Stage.INITIALIZE)
     async with means.database.view(means.actor) as uow:
-        options = OPTIONS.validate_json((await session_queries.get_session(uow, session_id)).options)
-    opened = await open_repository(means, session_id, options)
+        stored = await session_queries.get_session(uow, session_id)
+    if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
+        return OPENED.validate_json(stored.metadata["opened"])
+    opened = await open_repository(means, session_id, OPTIONS.validate_json(stored.options))
     started = now()
     environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
@@ -126,39 +172,52 @@ async def _environment(means: Means, session_id: SessionId, opened: Opened) -> E
     return environment
 
 
-async def _look(bench: Bench, session_id: SessionId, opened: Opened) -> Looked:
-    await _reach(bench, session_id, Stage.PLANNING)
-    await _reach(bench, session_id, Stage.ANALYSIS)
+async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
+    means = bench.means
     session = await bench.sessions.get(session_id)
-    return await look(bench.means, session_id, opened, opened.base, "before", session.tests)
+    if moment is Moment.BEFORE:
+        for stage in (Stage.PLANNING, Stage.ANALYSIS):
+            await _advance(bench, session_id, stage)
+        return await look(means, session_id, View(session.opened, session.opened.base, moment), session.tests)
+    session, baseline = await bench.sessions.with_baseline(session_id)
+    async with means.database.view(means.actor) as uow:
+        known = await list_findings(uow, session_id, "before")
+    view = View(session.opened, session.opened.base, moment, tuple(known), baseline.passed())
+    return await look(means, session_id, view, session.tests)
 
 
-async def _plan(bench: Bench, session_id: SessionId, opened: Opened) -> Planned:
+async def _plan(bench: Bench, session_id: SessionId) -> Planned:
     session = await bench.sessions.get(session_id)
-    return await plan(bench.means, session_id, opened, session.options)
+    return await plan(bench.means, session_id, session.opened, session.options)
 
 
-async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> list[str]:
+async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
     """The next wave; the first ones are small, so that the first proved change comes soon."""
     means = bench.means
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
-        facts = (await session_queries.get_session(uow, session_id)).metadata
+        stored = await session_queries.get_session(uow, session_id)
+    if stored.paused:
+        return Chosen((), paused=True)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
-    size = min(means.settings.batch, 2 ** (wave + 1))
-    chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(facts))
+    size = min(means.settings.batch, 4**wave)
+    chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
+    if chosen:
+        for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
+            await _advance(bench, session_id, stage)
     async with means.database.transaction(means.actor) as uow:
         for item in chosen:
             await move_item(uow, session_id, item.id, ItemState.IN_PROGRESS)
             await move_task(uow, session_id, item_task(session_id, item.id), TaskState.RUNNING)
         if chosen:
             uow.record(session_id, WaveStarted(wave, tip, tuple(item.id for item in chosen)))
-    return [item.id for item in chosen]
+    return Chosen(tuple(item.id for item in chosen))
 
 
-def _apart(facts: object) -> frozenset[tuple[ItemId, ItemId]]:
-    return frozenset()
+def _apart(stored: Session) -> frozenset[tuple[ItemId, ItemId]]:
+    """Items whose changes met in a conflict: they are not worked side by side again."""
+    return frozenset(PAIRS.validate_json(stored.metadata.get("apart", "[]")))
 
 
 async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str]) -> list[ItemResult]:
@@ -173,27 +232,35 @@ async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str
     return [RESULT.validate_python(await run.result()) for run in runs]
 
 
-async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence[ItemResult]) -> str:
+async def _land(
+    bench: Bench, session_id: SessionId, wave: int, tip: str, results: Sequence[ItemResult]
+) -> str:
     means = bench.means
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
         items = {item.id: item for item in await queries.list_items(uow, session_id)}
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+    if all(items[ItemId(one.item)].state is not ItemState.IN_PROGRESS for one in results):
+        return facts["tip"]  # recorded before a crash, which came before the step's result was kept
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
-    batch = [_accepted(items[ItemId(one.item)], one) for one in results if one.accepted]
+    batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
             if not one.accepted:
                 await _leave(uow, session_id, one)
         await _record_landing(uow, session_id, landing, session.started_at, [one.draft.id for one in batch])
-        await note_facts(uow, session_id, tip=landing.tip)
+        stored = await session_queries.get_session(uow, session_id)
+        met = {(ItemId(back.item), ItemId(back.met)) for back in landing.sent_back if back.met}
+        apart = PAIRS.dump_json(tuple(sorted(_apart(stored) | met))).decode()
+        await note_facts(uow, session_id, tip=landing.tip, waves=str(wave + 1), apart=apart)
     return landing.tip
 
 
-def _accepted(item: WorkItem, result: ItemResult) -> Accepted:
+def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepted:
     if result.evidence is None:
         raise LimitExceeded(f"{item.id} was accepted without evidence.")
-    source = catalogue().named(result.recipe).source if result.recipe else ""
+    source = recipes.named(result.recipe).source if result.recipe else ""
     return Accepted(item.draft, result.evidence, result.commit, source)
 
 
@@ -231,6 +298,12 @@ async def _send_back(uow: UnitOfWork, session_id: SessionId, item_id: str, reaso
     uow.record(session_id, ChangeSentBack(item_id, reason))
 
 
+async def _pause(bench: Bench, session_id: SessionId) -> Ended:
+    async with bench.means.database.view(bench.means.actor) as uow:
+        stage = (await session_queries.get_session(uow, session_id)).stage
+    return Ended(stage, paused=True)
+
+
 async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
     done = await step(
         "conclude", Concluded, partial(conclude, bench.means, bench.sessions, session_id, tip, changed)
@@ -238,6 +311,14 @@ async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) 
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
     return Ended(Stage.DONE, done.branch, done.commit, done.landed, done.failed)
+
+
+async def _advance(bench: Bench, session_id: SessionId, stage: Stage) -> None:
+    """Go on to a stage unless it was passed already."""
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        current = (await session_queries.get_session(uow, session_id)).stage
+        if stage in STAGES[current]:
+            await reach_stage(uow, session_id, stage)
 
 
 async def _reach(bench: Bench, session_id: SessionId, stage: Stage, reason: str = "") -> None:
