@@ -20,6 +20,7 @@ from bullpen.domain.session import Session, Stage
 from bullpen.domain.test_report import Coverage, FileCoverage, SuiteEnd, TestOutcome, TestReport, TestResult
 from bullpen.domain.verdict import CommandEvidence, Evidence, GateResult, Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft, ItemState, ItemStep, Priority, WorkItem
+from bullpen.flow.items.reasons import BEYOND
 from bullpen.flow.reports.base import ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded
 
@@ -127,7 +128,8 @@ def stories(text: str = CALM) -> tuple[ItemStory, ...]:
         item(3, ItemState.BLOCKED, worked=True, text=text),
         item(4, ItemState.BLOCKED, text=text),
         item(5, ItemState.PROPOSED, recipe="", text=text),
-        item(6, ItemState.PROPOSED, text=text),
+        replace(item(6, ItemState.PROPOSED, text=text), reason=BEYOND),
+        item(11, ItemState.PROPOSED, text=text),
         item(7, ItemState.REJECTED, worked=True, text=text),
         item(8, ItemState.REJECTED, text=text),
         item(9, ItemState.READY, text=text),

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from bullpen.app import Records, open_records
 from bullpen.domain.events.improve import BranchPublished, ChangeLanded, RoastFinished
 from bullpen.domain.ids import SessionId
 from bullpen.domain.work_item import ItemState
+from bullpen.flow.items.reasons import BEYOND
 from bullpen.flow.reports import story
 from bullpen.flow.reports.base import Ground
 from bullpen.flow.reports.gather import gather
@@ -55,7 +57,10 @@ async def _improved(records: Records, made: SimpleNamespace, commits: tuple[Path
     async with records.database.transaction(records.actor) as uow:
         await create_session(uow, SESSION, kind="improve", goal="", project=str(repository), options="{}")
         await keep_findings(uow, SESSION, "before", [made.finding(0), made.finding(1)])
-        ready, beyond = made.item(0, ItemState.READY), made.item(1, ItemState.PROPOSED)
+        ready, beyond = (
+            made.item(0, ItemState.READY),
+            replace(made.item(1, ItemState.PROPOSED), reason=BEYOND),
+        )
         await propose_items(uow, SESSION, [ready, beyond])
         uow.record(SESSION, RoastFinished("before", 2, (0, 2, 0, 0, 0), 1.0))
     async with records.database.transaction(records.actor) as uow:

@@ -22,6 +22,12 @@ _BAR = re.compile(r"(?<!\\)\|")
 _AT_START = re.compile(r"^(\d+)?([-+=#.):])")
 _NAMES_SOMETHING = re.compile(r"@(?=\w)|#(?=\d)|\bGH(?=-\d)", re.IGNORECASE)
 _LEADS_AWAY = re.compile(r"(?<=www)\.|:(?=//)|(?<=mailto):|(?<=xmpp):", re.IGNORECASE)
+_REASON_TOLD = (
+    story.Outcome.FAILED,
+    story.Outcome.DECLINED,
+    story.Outcome.ILL_DEFINED,
+    story.Outcome.UNFINISHED,
+)
 _MARKS = {
     LineKind.ADDED: "+",
     LineKind.REMOVED: "-",
@@ -215,7 +221,7 @@ def _undone(report: RunReport) -> Iterator[str]:
             yield fenced(group.command, "console")
         entries = (
             f"{prose(shorten(one.item.draft.title, 240))} ({prose(one.item.draft.rule)})"
-            + (f": {prose(shorten(one.item.reason, 300))}" if group.outcome is story.Outcome.FAILED else "")
+            + (f": {prose(shorten(one.item.reason, 300))}" if group.outcome in _REASON_TOLD else "")
             for one in group.stories
         )
         yield _list(entries, len(group.stories), MOST_OF_A_GROUP)
