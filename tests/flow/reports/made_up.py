@@ -10,6 +10,7 @@ from bullpen.domain.events.improve import (
     ChangeLanded,
     EnvironmentPrepared,
     RoastFinished,
+    TimeSpent,
     WaveStarted,
 )
 from bullpen.domain.events.session import StageReached
@@ -167,10 +168,12 @@ def events(text: str = CALM) -> tuple[Recorded, ...]:
         (6, ChangeLanded("item-0001", f"{1:040x}", 6.0)),
         (6, ChangeLanded("item-0000", f"{0:040x}", 6.0)),
         (6, WaveStarted(1, "1" * 40, ("item-0002",))),
+        (7, RoastFinished("measured", 12, (0, 4, 4, 4, 0), 2.0)),
         (8, ChangeLanded("item-0002", f"{2:040x}", 8.0)),
         (8, StageReached("testing")),
         (9, RoastFinished("after", 9, (0, 3, 3, 3, 0), 1.0)),
         (9, StageReached("validation")),
+        (9, TimeSpent(10.0, 7.5, 42)),
         (10, StageReached("done")),
         (3600, BranchPublished("b", "2" * 40, "/r")),
     )

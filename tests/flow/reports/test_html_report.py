@@ -169,6 +169,13 @@ def test_the_diff_is_counted_and_its_content_passes_for_no_header(made: SimpleNa
     assert "spé ce.bin" in text
 
 
+def test_time_in_the_sandbox_is_told(made: SimpleNamespace) -> None:
+    text = FORMAT.render(made.run_report()).decode()
+    assert (
+        "For 7.5 s of 10.0 s at least one of 42 test runs and analysers was at work in the sandbox." in text
+    )
+
+
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [(0, "0.0 s"), (59.9, "59.9 s"), (59.99, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],

@@ -7,7 +7,7 @@ from enum import StrEnum
 from shlex import quote
 
 from bullpen.analysis.persona_cards import speak
-from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished
+from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished, TimeSpent
 from bullpen.domain.finding import Concern, Finding, Severity
 from bullpen.domain.session import Stage
 from bullpen.domain.test_report import SuiteEnd, TestOutcome, TestReport
@@ -464,3 +464,8 @@ def analyser_failures(report: RunReport) -> tuple[str, ...]:
     """Analysers that did not finish, each once."""
     looks = [one.event for one in report.events if isinstance(one.event, RoastFinished)]
     return tuple(dict.fromkeys(failure for look in looks for failure in look.failures))
+
+
+def time_in_sandbox(report: RunReport) -> TimeSpent | None:
+    """How much of the time tests and analysers were running in the sandbox; None where it was not measured."""
+    return next((one.event for one in reversed(report.events) if isinstance(one.event, TimeSpent)), None)

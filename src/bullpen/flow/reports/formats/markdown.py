@@ -268,6 +268,9 @@ def _run(report: RunReport) -> Iterator[str]:
     if spans:
         rows = [(prose(f"{one.name} {one.note}"), f"{one.seconds:,.1f} s") for one in spans[:40]]
         yield _table(("Part", "Time"), rows)
+    if inside := story.time_in_sandbox(report):
+        share = f"{inside.sandboxed:,.1f} s of {inside.whole:,.1f} s"
+        yield f"The sandbox was at work for {share}, in {story.plural(inside.commands, 'command')}."
     words = [f"tests ran with: {one}" for one in story.environment_words(report)[:1]]
     words += [*story.environment_words(report)[1:], *report.notes, *story.analyser_failures(report)]
     words += [f"{name}: {value}" for name, value in report.limits.items()]
