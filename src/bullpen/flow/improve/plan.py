@@ -27,6 +27,7 @@ from bullpen.flow.improve.recipe_workers import OffloadedCodemod
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
+from bullpen.flow.items.reasons import BEYOND
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
 from bullpen.recipes.base import Catalogue, Recipe, RecipeJob
@@ -38,7 +39,6 @@ from bullpen.work.queries import list_items
 
 DAY = 86_400
 ASKED_AT_ONCE = 16
-BEYOND = "beyond the number of items asked for (--max)"
 MOST_STORED = 2000  # items kept for people to see; the findings behind the rest are in the report
 PHASES = (
     ("develop", "developer", "change the code"),

@@ -68,15 +68,21 @@ def view_patch(patch: bytes, most: int = MOST_LINES) -> DiffView:
     hidden = 0
     for path, lines in _files(patch.decode("utf-8", "surrogateescape")):
         kinds = [line.kind for line in lines]
-        shown = _without_secrets(lines[:left])
-        hidden += len(lines) - len(shown)
-        left -= len(shown)
-        files.append(FileView(path, shown, kinds.count(LineKind.ADDED), kinds.count(LineKind.REMOVED)))
+        chosen = lines[:left]
+        hidden += len(lines) - len(chosen)
+        left -= len(chosen)
+        files.append(
+            FileView(
+                path, _without_secrets(chosen), kinds.count(LineKind.ADDED), kinds.count(LineKind.REMOVED)
+            )
+        )
     return DiffView(tuple(files), hidden)
 
 
 def _without_secrets(lines: list[DiffLine]) -> tuple[DiffLine, ...]:
     """Secrets are searched for across lines (a private key has many); where one is found across them, none is shown."""
+    if not lines:
+        return ()
     texts = without_secrets("\n".join(line.text for line in lines)).split("\n")
     if len(texts) != len(lines):
         return (DiffLine(LineKind.NOTE, "not shown: it holds a secret of several lines"),)
@@ -137,8 +143,11 @@ def _path(header: list[str]) -> str:
     for mark in ("+++ ", "--- "):
         if names.get(mark, "/dev/null") != "/dev/null":
             return visible(_unquoted(names[mark])[2:], keep="")
-    renamed = [line.removeprefix("rename to ") for line in header if line.startswith("rename to ")]
-    return visible(_unquoted(renamed[0]) if renamed else header[0].removeprefix("diff --git "), keep="")
+    for line in header:
+        if line.startswith("rename to "):
+            return visible(_unquoted(line.removeprefix("rename to ")), keep="")
+    both = header[0].removeprefix("diff --git ")  # the same name twice, but for the letter it begins with
+    return visible(_unquoted(both[len(both) // 2 + 1 :])[2:], keep="")
 
 
 def _unquoted(name: str) -> str:

@@ -22,19 +22,27 @@ def visible(text: str, *, keep: str = "\n\t") -> str:
     return "".join(_spelt(letter) if _is_hidden(letter, keep) else letter for letter in text)
 
 
-def one_line(text: str) -> str:
-    """The same with every run of white space as one space."""
-    return visible(" ".join(text.split()))
-
-
 def without_secrets(text: str) -> str:
-    """The same with everything that has the shape of a secret replaced."""
+    """The text with everything that has the shape of a secret replaced."""
     return _REDACTOR.redact(text)
 
 
+def shown(text: str) -> str:
+    """The text as it may be shown to anybody: without secrets, and with nothing hidden in it."""
+    return visible(without_secrets(text))
+
+
+def one_line(text: str) -> str:
+    """The same with every run of white space as one space."""
+    return shown(" ".join(text.split()))
+
+
 def shorten(text: str, most: int) -> str:
-    """At most ``most`` characters; a cut is shown by an ellipsis."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+    """At most ``most`` characters; a cut is shown by an ellipsis, and leaves no code span open."""
+    if len(text) <= most:
+        return text
+    kept = text[: most - 1]
+    return (kept.rpartition("`")[0] if kept.count("`") % 2 else kept).rstrip() + "…"
 
 
 def web_address(url: str) -> str:

@@ -7,11 +7,12 @@ from enum import StrEnum
 from shlex import quote
 
 from bullpen.analysis.persona_cards import speak
-from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished
+from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished, TimeSpent
 from bullpen.domain.finding import Concern, Finding, Severity
 from bullpen.domain.session import Stage
 from bullpen.domain.test_report import SuiteEnd, TestOutcome, TestReport
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.items.reasons import BEYOND
 from bullpen.flow.reports.base import ItemStory, RunReport
 
 MOST_LEFT = 40  # findings listed one by one
@@ -24,6 +25,7 @@ class Outcome(StrEnum):
     LANDED = "landed"
     FAILED = "failed"
     NEEDS_APPROVAL = "needs-approval"
+    DECLINED = "declined"
     NO_RECIPE = "no-recipe"
     BEYOND_LIMIT = "beyond-limit"
     NOT_NEEDED = "not-needed"
@@ -47,11 +49,17 @@ def outcome_of(item: WorkItem) -> Outcome:
         case ItemState.REJECTED:
             return Outcome.NOT_NEEDED if worked else Outcome.ILL_DEFINED
         case ItemState.PROPOSED:
-            return Outcome.BEYOND_LIMIT if item.draft.recipe else Outcome.NO_RECIPE
+            return _why_only_proposed(item)
         case ItemState.READY:
             return Outcome.NOT_STARTED
         case ItemState.IN_PROGRESS | ItemState.IN_REVIEW:
             return Outcome.UNFINISHED
+
+
+def _why_only_proposed(item: WorkItem) -> Outcome:
+    if not item.draft.recipe:
+        return Outcome.NO_RECIPE
+    return Outcome.BEYOND_LIMIT if item.reason == BEYOND else Outcome.DECLINED
 
 
 def by_outcome(report: RunReport) -> Mapping[Outcome, tuple[ItemStory, ...]]:
@@ -220,10 +228,16 @@ def _nothing_landed(report: RunReport, tried: int) -> str:
 
 
 def _landed_in_words(report: RunReport, landed: Sequence[ItemStory]) -> str:
-    """Items a recipe did, of those that have one; and items a model did by itself."""
+    """Items a recipe did, of those one could do; and items a model did by itself.
+
+    Left out are items whose recipe declined, and those that an earlier change had mended: there was nothing to do.
+    """
     by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
     by_model = len(landed) - by_recipe
-    known = sum(bool(story.item.draft.recipe) for story in report.stories)
+    known = sum(
+        bool(story.item.draft.recipe) and outcome_of(story.item) not in (Outcome.DECLINED, Outcome.NOT_NEEDED)
+        for story in report.stories
+    )
     if not by_recipe:
         return f"{plural(by_model, 'item')} landed as {'a commit' if by_model == 1 else 'commits'}"
     noun = "item with a recipe" if known == 1 else "items with a recipe"
@@ -290,6 +304,10 @@ _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
         "No recipe knows how",
         "A person or a language model can take these on; so can a recipe of your own.",
     ),
+    Outcome.DECLINED: (
+        "The recipe declined",
+        "A recipe for the rule looked at these places and its conditions are not met. A person or a language model can take them on.",
+    ),
     Outcome.BEYOND_LIMIT: (
         "Beyond the number asked for",
         "They are ready to be worked on. Run again with a larger --max.",
@@ -326,12 +344,19 @@ def _way_command(report: RunReport, outcome: Outcome, stories: Sequence[ItemStor
             rules = sorted({story.item.draft.rule for story in stories})
             return " ".join([start, *(f"--approve {quote(rule)}" for rule in rules)])
         case Outcome.BEYOND_LIMIT:
-            ready = sum(bool(story.item.draft.recipe) for story in report.stories)
-            return f"{start} --max {ready}"
+            return f"{start} --max {_startable(report)}"
         case Outcome.UNFINISHED:
             return f"{start} --resume"
         case _:
             return ""
+
+
+def _startable(report: RunReport) -> int:
+    """How many items could be worked on without anybody's yes."""
+    kept = (Outcome.DECLINED, Outcome.NEEDS_APPROVAL, Outcome.ILL_DEFINED)
+    return sum(
+        bool(story.item.draft.recipe) and outcome_of(story.item) not in kept for story in report.stories
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,3 +464,8 @@ def analyser_failures(report: RunReport) -> tuple[str, ...]:
     """Analysers that did not finish, each once."""
     looks = [one.event for one in report.events if isinstance(one.event, RoastFinished)]
     return tuple(dict.fromkeys(failure for look in looks for failure in look.failures))
+
+
+def time_in_sandbox(report: RunReport) -> TimeSpent | None:
+    """How much of the time tests and analysers were running in the sandbox; None where it was not measured."""
+    return next((one.event for one in reversed(report.events) if isinstance(one.event, TimeSpent)), None)

@@ -73,8 +73,8 @@ def _edge(recorded: Recorded) -> tuple[str, SpanKind, str] | None:
         case StageReached(stage=stage) if stage in _STAGES:
             name, kind = _STAGES[Stage(stage)]
             return name, kind, ""
-        case RoastFinished(when=when):
-            return ("planning" if when == "before" else "handing over"), SpanKind.OTHER, ""
+        case RoastFinished(when=when) if when in _AFTER_LOOK:
+            return _AFTER_LOOK[when], SpanKind.OTHER, ""
         case WaveStarted(wave=wave, items=items):
             count = len(items)
             return f"wave {wave + 1}", SpanKind.WORK, f"{count} item{'' if count == 1 else 's'}"
@@ -82,6 +82,7 @@ def _edge(recorded: Recorded) -> tuple[str, SpanKind, str] | None:
             return None
 
 
+_AFTER_LOOK = {"before": "planning", "after": "handing over"}  # other looks happen beside the work
 _STAGES = {
     Stage.INITIALIZE: ("opening the repository", SpanKind.OTHER),
     Stage.ANALYSIS: ("tests and analysers", SpanKind.LOOK),

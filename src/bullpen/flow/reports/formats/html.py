@@ -16,7 +16,7 @@ from markupsafe import Markup, escape
 from bullpen import __version__
 from bullpen.flow.reports import changes, story
 from bullpen.flow.reports.base import RunReport
-from bullpen.flow.reports.plain import one_line, shorten, visible, web_address
+from bullpen.flow.reports.plain import one_line, shorten, shown, web_address
 from bullpen.flow.reports.timeline import timeline
 
 MOST_OF_A_GROUP = 60  # items that did not land, listed one by one
@@ -99,13 +99,13 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Every text that reaches the page is made visible first; then it is escaped."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    """Every text that reaches the page loses its secrets and shows what it hides; then it is escaped."""
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _prose(text: str) -> Markup:
     """Text with its `code` set as such."""
-    parts = _CODE.split(visible(text))
+    parts = _CODE.split(shown(text))
     return Markup("").join(
         Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)
     )

@@ -12,7 +12,7 @@ Bytes that were not UTF-8 come out as question marks; what looks like a secret a
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter
 
@@ -249,7 +249,8 @@ class Json:
 
     def render(self, report: RunReport) -> bytes:
         """See ``ReportFormat.render``."""
-        text = json.dumps(asdict(document(report)), indent=1, ensure_ascii=False, allow_nan=False)
+        whole = _without_secrets(asdict(document(report)))
+        text = json.dumps(whole, indent=1, ensure_ascii=False, allow_nan=False)
         return text.encode("utf-8", "replace") + b"\n"
 
 
@@ -259,6 +260,16 @@ FORMAT = Json()
 def schema() -> dict[str, Any]:
     """The JSON Schema of the file."""
     return TypeAdapter(Document).json_schema()
+
+
+def _without_secrets(value: Any) -> Any:
+    if isinstance(value, str):
+        return without_secrets(value)
+    if isinstance(value, dict):
+        return {name: _without_secrets(each) for name, each in cast("dict[str, Any]", value).items()}
+    if isinstance(value, tuple):
+        return [_without_secrets(each) for each in cast("tuple[Any, ...]", value)]
+    return value
 
 
 def document(report: RunReport) -> Document:
@@ -310,7 +321,7 @@ def _findings(findings: Iterable[Finding]) -> tuple[FindingEntry, ...]:
         FindingEntry(
             fingerprint=one.fingerprint,
             rule=one.rule,
-            message=without_secrets(one.message),
+            message=one.message,
             severity=one.severity.name.lower(),
             concern=one.concern.value,
             path=one.place.path,

@@ -9,7 +9,7 @@ from bullpen.flow.reports import story
 from bullpen.flow.reports.base import RunReport
 from bullpen.flow.reports.changes import LandedChange, gate_words, landed_changes
 from bullpen.flow.reports.diff_view import DiffView, LineKind
-from bullpen.flow.reports.plain import one_line, shorten, visible, web_address
+from bullpen.flow.reports.plain import one_line, shorten, shown, web_address
 from bullpen.flow.reports.timeline import timeline
 
 MOST_OF_A_GROUP = 60
@@ -18,9 +18,16 @@ SHORT = 60_000  # characters; forges refuse a pull request's text above 65,536
 _TICKS = re.compile(r"`+")
 _CODE = re.compile(r"`([^`]+)`")
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&])")
+_BAR = re.compile(r"(?<!\\)\|")
 _AT_START = re.compile(r"^(\d+)?([-+=#.):])")
 _NAMES_SOMETHING = re.compile(r"@(?=\w)|#(?=\d)|\bGH(?=-\d)", re.IGNORECASE)
 _LEADS_AWAY = re.compile(r"(?<=www)\.|:(?=//)|(?<=mailto):|(?<=xmpp):", re.IGNORECASE)
+_REASON_TOLD = (
+    story.Outcome.FAILED,
+    story.Outcome.DECLINED,
+    story.Outcome.ILL_DEFINED,
+    story.Outcome.UNFINISHED,
+)
 _MARKS = {
     LineKind.ADDED: "+",
     LineKind.REMOVED: "-",
@@ -77,18 +84,18 @@ def _escaped(text: str, *, first: bool) -> str:
 
 
 def code(text: str) -> str:
-    """A code span that nothing in the text can leave; one line, fit for a table."""
-    shown = one_line(text).replace("|", "¦") or " "
-    ticks = "`" * (max((len(run) for run in _TICKS.findall(shown)), default=0) + 1)
-    pad = " " if shown.startswith("`") or shown.endswith("`") else ""
-    return f"{ticks}{pad}{shown}{pad}{ticks}"
+    """A code span that nothing in the text can leave; one line."""
+    inner = one_line(text) or " "
+    ticks = "`" * (max((len(run) for run in _TICKS.findall(inner)), default=0) + 1)
+    pad = " " if inner.startswith("`") or inner.endswith("`") else ""
+    return f"{ticks}{pad}{inner}{pad}{ticks}"
 
 
 def fenced(text: str, language: str = "") -> str:
     """A code block that nothing in the text can leave."""
-    shown = visible(text)
-    fence = "`" * max(3, max((len(run) for run in _TICKS.findall(shown)), default=0) + 1)
-    return f"{fence}{language}\n{shown}\n{fence}"
+    inner = shown(text)
+    fence = "`" * max(3, max((len(run) for run in _TICKS.findall(inner)), default=0) + 1)
+    return f"{fence}{language}\n{inner}\n{fence}"
 
 
 def _join(blocks: Iterable[str]) -> str:
@@ -214,7 +221,7 @@ def _undone(report: RunReport) -> Iterator[str]:
             yield fenced(group.command, "console")
         entries = (
             f"{prose(shorten(one.item.draft.title, 240))} ({prose(one.item.draft.rule)})"
-            + (f": {prose(shorten(one.item.reason, 300))}" if group.outcome is story.Outcome.FAILED else "")
+            + (f": {prose(shorten(one.item.reason, 300))}" if group.outcome in _REASON_TOLD else "")
             for one in group.stories
         )
         yield _list(entries, len(group.stories), MOST_OF_A_GROUP)
@@ -261,6 +268,9 @@ def _run(report: RunReport) -> Iterator[str]:
     if spans:
         rows = [(prose(f"{one.name} {one.note}"), f"{one.seconds:,.1f} s") for one in spans[:40]]
         yield _table(("Part", "Time"), rows)
+    if inside := story.time_in_sandbox(report):
+        share = f"{inside.sandboxed:,.1f} s of {inside.whole:,.1f} s"
+        yield f"The sandbox was at work for {share}, in {story.plural(inside.commands, 'command')}."
     words = [f"tests ran with: {one}" for one in story.environment_words(report)[:1]]
     words += [*story.environment_words(report)[1:], *report.notes, *story.analyser_failures(report)]
     words += [f"{name}: {value}" for name, value in report.limits.items()]
@@ -278,5 +288,7 @@ def _list(entries: Iterable[str], count: int, most: int) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    """A bar inside a cell is escaped, in code spans too: tables are cut into cells before anything else is read."""
+    cells = [[_BAR.sub(r"\|", cell) for cell in line] for line in rows]
+    lines = [head, ["---"] * len(head), *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -28,7 +28,8 @@ class Sarif:
         there = {found.fingerprint for found in report.after}
         absent = [found for found in report.gone if found.fingerprint not in there]
         findings = [_shareable(found) for found in (*report.after, *absent)]
-        return to_sarif(findings, __version__, states=states, failures=analyser_failures(report))
+        failures = [without_secrets(failure) for failure in analyser_failures(report)]
+        return to_sarif(findings, __version__, states=states, failures=failures)
 
 
 FORMAT = Sarif()

@@ -1,0 +1,3 @@
+"""Reasons an item carries that others must be able to tell apart."""
+
+BEYOND = "beyond the number of items asked for (--max)"
