@@ -1,4 +1,4 @@
-"""The only wiring: settings, storage, sandbox, models, workflows."""
+"""The only wiring: settings, storage, sandbox, models, workflows. Each part is imported when it is first opened."""
 
 import asyncio
 import os
@@ -6,21 +6,18 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from bullpen.agents.registry import load_roster
 from bullpen.domain.actor import Actor, local_person
-from bullpen.flow.improve.crew import Crew
-from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.session import OpenSessions
-from bullpen.flow.workflows.improve import improve
-from bullpen.flow.workflows.work_item import Bench, work_item
 from bullpen.kernel.bus.log import EventLog
-from bullpen.kernel.durable import DurableEngine
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database, open_store
-from bullpen.models.registry import Models
 from bullpen.sandbox.base import Probe
-from bullpen.sandbox.choose import choose_sandbox
+
+if TYPE_CHECKING:
+    from bullpen.flow.improve.means import Means
+    from bullpen.flow.workflows.work_item import Bench
+    from bullpen.kernel.durable import DurableEngine
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,8 @@ class Workshop:
     """Everything a session runs with."""
 
     records: Records
-    means: Means
-    bench: Bench
+    means: "Means"
+    bench: "Bench"
     probe: Probe
 
 
@@ -61,17 +58,40 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
     Raises:
         Missing: no sandbox works on this machine; the message says how to get one.
     """
+    from bullpen.agents.registry import load_roster
+    from bullpen.flow.improve.crew import Crew
+    from bullpen.flow.improve.means import Means
+    from bullpen.flow.improve.recipe_workers import CodemodWorkers, offloaded
+    from bullpen.flow.improve.session import OpenSessions
+    from bullpen.flow.improve.timed_sandbox import TimedSandbox
+    from bullpen.flow.workflows.work_item import Bench
+    from bullpen.models.registry import Models
+    from bullpen.recipes.base import catalogue
+    from bullpen.sandbox.choose import choose_sandbox
+
     sandbox, probe = await choose_sandbox(settings.sandbox)
     async with open_records(settings) as records:
-        lanes = asyncio.Semaphore(settings.parallel or os.cpu_count() or 1)
-        means = Means(settings, records.database, records.actor, sandbox, lanes)
+        count = settings.parallel or os.cpu_count() or 1
+        workers = CodemodWorkers(count)
+        recipes = offloaded(catalogue(), workers)
+        timed = TimedSandbox(sandbox)
+        means = Means(settings, records.database, records.actor, timed, asyncio.Semaphore(count), recipes)
         crew = Crew(means, Models(_aliases(settings.model)), load_roster())
-        yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
+        warming = asyncio.create_task(workers.warm())
+        try:
+            yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
+        finally:
+            warming.cancel()
+            workers.close()
 
 
 @asynccontextmanager
-async def open_engine(workshop: Workshop, executor: str) -> AsyncGenerator[DurableEngine]:
+async def open_engine(workshop: Workshop, executor: str) -> "AsyncGenerator[DurableEngine]":
     """The durable engine with all workflows, for one executor. What the executor left is taken up on entering."""
+    from bullpen.flow.workflows.improve import improve
+    from bullpen.flow.workflows.work_item import work_item
+    from bullpen.kernel.durable import DurableEngine
+
     settings = workshop.means.settings
     url = settings.database_url or f"sqlite:///{settings.home / 'engine.db'}"
     workflows = {"improve": partial(improve, workshop.bench), "work_item": partial(work_item, workshop.bench)}

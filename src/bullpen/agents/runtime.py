@@ -128,7 +128,7 @@ async def _begin(run: Run) -> Recalled:
     past = await context.journal.past(context.key.task_id, context.key.attempt)
     if past:
         where = recall(run, past)
-        if where.result is None and context.worktree and where.tree:
+        if context.worktree and where.tree:
             await context.worktree.restore(where.tree)
         return where
     tree = await context.worktree.snapshot() if context.worktree else ""

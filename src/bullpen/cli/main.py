@@ -1,17 +1,17 @@
 """The ``bullpen`` command: groups, errors and exit statuses. Commands are files in ``commands/``, loaded when asked for."""
 
-import json
+import io
 import sys
-from typing import Any
 
 import click
 
 from bullpen import __version__
-from bullpen.domain.errors import BullpenError, NotFound
+from bullpen.cli.failing import Failure, known_failure, tell, unknown_failure
+from bullpen.domain.errors import NotFound
 from bullpen.kernel.extend import ExtensionPoint
 
 COMMANDS: ExtensionPoint[click.Command] = ExtensionPoint("bullpen.cli.commands", "COMMAND")
-INTERRUPTED = 130  # as a shell reports SIGINT
+_STOPPED = Failure("interrupted", "Stopped.", "", 130)
 
 
 class Commands(click.Group):
@@ -42,26 +42,44 @@ def command() -> None:
 
 def main() -> None:
     """Run the command line; every error a person can meet is one sentence and what to do next."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a name the terminal cannot show is no reason to stop
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(argv: list[str]) -> int:
+    as_json = "--json" in argv
     try:
-        status = command.main(standalone_mode=False)
+        status = command.main(argv, prog_name="bullpen", standalone_mode=False)
     except click.exceptions.Abort:
-        status = _say("Stopped. Nothing is lost.", "", "interrupted", INTERRUPTED)
+        return tell(_STOPPED, as_json=as_json)
     except click.ClickException as error:
+        return _usage(error, as_json=as_json)
+    except BrokenPipeError:
+        return _hung_up()
+    except BaseException as error:  # the one boundary: whatever it is, no traceback reaches a person
+        if isinstance(error, SystemExit):
+            raise
+        stopped = _STOPPED if isinstance(error, KeyboardInterrupt) else None
+        return tell(stopped or known_failure(error) or unknown_failure(error, argv), as_json=as_json)
+    return status if isinstance(status, int) else 0
+
+
+def _usage(error: click.ClickException, *, as_json: bool) -> int:
+    if not as_json:
         error.show()
-        status = error.exit_code
-    except BullpenError as error:
-        status = _say(error.sentence, error.remedy, error.code, error.exit_status)
-    except KeyboardInterrupt:
-        status = _say("Stopped. Nothing is lost.", "", "interrupted", INTERRUPTED)
-    sys.exit(status if isinstance(status, int) else 0)
+        return error.exit_code
+    return tell(Failure("usage", error.format_message(), "See --help.", error.exit_code), as_json=True)
 
 
-def _say(sentence: str, remedy: str, code: str, status: int) -> int:
-    if "--json" in sys.argv[1:]:
-        problem: dict[str, Any] = {"error": code, "sentence": sentence, "remedy": remedy}
-        click.echo(json.dumps(problem), err=True)
-    else:
-        click.echo(f"bullpen: {sentence}", err=True)
-        if remedy:
-            click.echo(f"  {remedy}", err=True)
-    return status
+def _hung_up() -> int:
+    """The reader of our output is gone, as with ``| head``: no reason to complain, also not when Python ends."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+if __name__ == "__main__":
+    main()

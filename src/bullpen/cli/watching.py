@@ -1,52 +1,202 @@
 """Run a session and show it as it goes."""
 
 import asyncio
-import json
+import shlex
+import signal
 import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from bullpen.cli.outcome import Outcome, PlannedItem, outcome_of
+from bullpen.cli.output import is_plain
+from bullpen.cli.plain_lines import plain_line
+from bullpen.cli.progress import Progress, apply, fold
+from bullpen.domain.errors import BullpenError
+from bullpen.domain.ids import SessionId
 from bullpen.flow.improve.options import ImproveOptions
+from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.settings import Settings
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
+
+if TYPE_CHECKING:
+    from bullpen.app import Records, Workshop
+    from bullpen.flow.workflows.improve import Ended
+
+FRAME_SECONDS = 0.1  # ten looks at the log a second; a look that finds nothing costs well under a millisecond
+INTERRUPTED = 130  # as a shell reports SIGINT
 
 
-async def watch_session(
-    settings: Settings, options: ImproveOptions, *, resume: bool, session_id: str, as_json: bool, quiet: bool
-) -> int:
-    """Start or take up a session, show its progress, print its result; the exit status."""
-    from bullpen.app import open_engine, open_workshop
-    from bullpen.flow.start import new_improve_session, run_improve, session_to_resume
-    from bullpen.flow.workflows.improve import ENDED
+class Stopped(BullpenError):
+    """A person, or the machine, stopped the session; it can go on."""
 
+    exit_status = INTERRUPTED
+    code = "interrupted"
+
+
+class Screen(Protocol):
+    """Where progress is shown."""
+
+    def show(self, events: Sequence[Recorded]) -> None:
+        """Take in new events; none means that only time has passed."""
+        ...
+
+
+class Silence:
+    """Shows nothing."""
+
+    def show(self, events: Sequence[Recorded]) -> None:
+        """See ``Screen.show``."""
+
+
+@dataclass(slots=True)
+class Log:
+    """Writes a line of text for each event that matters."""
+
+    write: Callable[[str], None]
+    state: Progress = field(default_factory=Progress)
+
+    def show(self, events: Sequence[Recorded]) -> None:
+        """See ``Screen.show``."""
+        for recorded in events:
+            self.state = apply(self.state, recorded)
+            if line := plain_line(self.state, recorded.event):
+                self.write(line)
+
+
+@contextmanager
+def open_screen(*, quiet: bool) -> Generator[Screen]:
+    """The tree on a terminal, lines on a pipe, nothing where quiet is asked for; always on stderr."""
+    if quiet:
+        yield Silence()
+    elif is_plain(sys.stderr):
+        yield Log(lambda line: click.echo(line, err=True))
+    else:
+        from bullpen.cli.live_screen import live_screen
+
+        with live_screen(sys.stderr) as screen:
+            yield screen
+
+
+async def improve_and_watch(
+    settings: Settings, options: ImproveOptions, *, resume: bool, session_id: str, quiet: bool
+) -> Outcome:
+    """Start or take up a session, show its progress, and say what it came to.
+
+    Raises:
+        Stopped: by SIGINT or SIGTERM; the remedy is the command that goes on.
+    """
+    from bullpen.app import open_workshop
+
+    _stop_on_sigterm()
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
-            if resume:
-                session = await session_to_resume(uow, options.source, session_id)
-            else:
-                session = await new_improve_session(uow, options, session_id)
-        async with open_engine(workshop, f"improve-{session.id}") as engine:
+            chosen = await _session(uow, options, resume=resume, session_id=session_id)
+        try:
+            with open_screen(quiet=quiet) as screen:
+                ended = await _run(workshop, chosen, screen)
+        except asyncio.CancelledError:
+            await _stop_the_rest()
+            again = shlex.join(["bullpen", "improve", options.source, "--resume", "--session", chosen])
+            raise Stopped("Stopped. Nothing is lost.", remedy=f"Go on with: {again}") from None
+        async with records.database.view(records.actor) as uow:
+            state = fold(Progress(), await whole_history(uow, chosen))
+            plan = await _plan(uow, chosen) if options.dry_run else []
+    status = ended.exit_status if ended.problem else 0
+    return outcome_of(
+        state,
+        problem=ended.problem,
+        remedy=ended.remedy,
+        exit_status=status,
+        dry_run=options.dry_run,
+        plan=plan,
+    )
+
+
+async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:
+    from bullpen.flow.start import new_improve_session, session_to_resume
+
+    if resume:
+        return (await session_to_resume(uow, options.source, session_id)).id
+    return (await new_improve_session(uow, options, session_id)).id
+
+
+async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "Ended":
+    """To the end, with the screen kept up to date."""
+    from bullpen.app import open_engine
+    from bullpen.flow.start import run_improve
+    from bullpen.flow.workflows.improve import ENDED
+    from bullpen.sessions.queries import get_session
+
+    records, ended = workshop.records, asyncio.Event()
+    async with open_engine(workshop, f"improve-{session_id}") as engine:
+        showing = asyncio.create_task(show_events(records, session_id, screen, ended))
+        try:
             async with records.database.transaction(records.actor) as uow:
-                pass
-            async with asyncio.TaskGroup() as group:
-                shown = group.create_task(_show(records, session.id, quiet=quiet or as_json))
-                async with records.database.transaction(records.actor) as uow:
-                    run = await run_improve(engine, uow, session)
-                ended = ENDED.validate_python(await run.result())
-                shown.cancel()
-    click.echo(json.dumps(ENDED.dump_python(ended, mode="json"), indent=2))
-    return 0 if not ended.problem else 1
+                run = await run_improve(engine, uow, await get_session(uow, session_id))
+            return ENDED.validate_python(await run.result())
+        finally:
+            ended.set()
+            await showing
 
 
-async def _show(records: object, session_id: str, *, quiet: bool) -> None:
-    from bullpen.app import Records
+async def show_events(
+    records: "Records", session_id: SessionId, screen: Screen, ended: asyncio.Event
+) -> None:
+    """Show what is in the log and what comes, also from another process, until ``ended`` is set."""
+    position, over = 0, False
+    while not over:
+        over = ended.is_set()  # before the read: what was told until then is shown
+        async with records.database.view(records.actor) as uow:
+            events = await whole_history(uow, session_id, position)
+        position = events[-1].position if events else position
+        screen.show(events)
+        if not over:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), FRAME_SECONDS)
 
-    assert isinstance(records, Records)
-    async for recorded in records.log.follow(records.database, records.actor, session_id):
-        if not quiet:
-            print(
-                f"{recorded.at:.1f}",
-                type(recorded.event).__name__,
-                str(recorded.event)[:200],
-                file=sys.stderr,
-            )
+
+async def whole_history(uow: UnitOfWork, session_id: SessionId, after: int = 0) -> list[Recorded]:
+    """All events of a session behind a position."""
+    events: list[Recorded] = []
+    while page := await replay(uow, session_id, after):
+        events.extend(page)
+        after = page[-1].position
+    return events
+
+
+async def _plan(uow: UnitOfWork, session_id: SessionId) -> list[PlannedItem]:
+    from bullpen.work.queries import list_items
+
+    return [
+        PlannedItem(
+            id=item.id,
+            state=item.state.value,
+            priority=item.priority.score,
+            severity=item.draft.severity.name.lower(),
+            rule=item.draft.rule,
+            path=item.draft.path,
+            title=item.draft.title,
+            recipe=item.draft.recipe,
+            reason=item.reason,
+        )
+        for item in await list_items(uow, session_id)
+    ]
+
+
+def _stop_on_sigterm() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+async def _stop_the_rest() -> None:
+    """Cancel what the durable engine left running in this loop, so that sandboxes are closed before the records are."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)

@@ -53,6 +53,12 @@ def require_stage(session: SessionId, now: Stage, then: Stage) -> None:
         )
 
 
+def was_passed(now: Stage, then: Stage) -> bool:
+    """Whether ``then`` lies behind on the way to ``now``: a step that is done again after a crash asks for it again."""
+    way = [stage for stage in Stage if stage not in _ENDINGS]
+    return now in way and then in way and way.index(then) < way.index(now) and then not in STAGES[now]
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """A stored session. ``options`` is what it was asked, as JSON text; ``paused`` holds before the next step."""

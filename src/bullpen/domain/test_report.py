@@ -85,6 +85,7 @@ class TestReport:
     exit_status: int | None = None
     coverage: Coverage | None = None
     output: str = ""  # the last lines, for people
+    selected: tuple[str, ...] = ()  # what was asked for; empty means all
     notes: tuple[str, ...] = field(default=())  # such as "12 tests need the network and were left out"
 
     def passed(self) -> frozenset[str]:

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from bullpen.codegraph.mutants import mutants, without_raise
 from bullpen.domain.change import Applicability, FileChange
 from bullpen.recipes._inputs import calls_to_try
-from bullpen.recipes._mutants import mutants, without_raise
 from bullpen.recipes._observation import Seen, Target, module_of, noticed, observe
 from bullpen.recipes._test_file import TestFunction, tests_of, written
 from bullpen.recipes.base import RecipeJob

@@ -14,7 +14,7 @@ from bullpen.domain.events.session import (
     StageReached,
 )
 from bullpen.domain.ids import SessionId
-from bullpen.domain.session import Session, Stage, require_stage
+from bullpen.domain.session import Session, Stage, require_stage, was_passed
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions import queries
@@ -54,10 +54,10 @@ async def create_session(
 
 
 async def reach_stage(uow: UnitOfWork, session_id: SessionId, stage: Stage, reason: str = "") -> None:
-    """Go on to a stage; asking for the one it is at changes nothing, so a repeated step is harmless."""
+    """Go on to a stage; asking for the one it is at, or one it has passed, changes nothing: repeated steps are harmless."""
     uow.actor.require(Scope.RUN)
     current = await queries.get_session(uow, session_id)
-    if current.stage is stage:
+    if current.stage is stage or was_passed(current.stage, stage):
         return
     require_stage(session_id, current.stage, stage)
     await _set(uow, session_id, stage=stage)

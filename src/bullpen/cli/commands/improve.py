@@ -4,9 +4,7 @@ import asyncio
 
 import click
 
-from bullpen.cli.watching import watch_session
-from bullpen.domain.money import Money
-from bullpen.flow.improve.options import ImproveOptions
+from bullpen.cli.arguments import baseline_path, full_path
 
 
 @click.command()
@@ -23,7 +21,13 @@ from bullpen.flow.improve.options import ImproveOptions
 @click.option("--baseline", default="", metavar="FILE", help="Leave out the findings of this SARIF file.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
 @click.option("--resume", is_flag=True, help="Go on with the session that was interrupted.")
-@click.option("--session", "session_id", default="", metavar="ID", help="The session to resume, or the name of the new one.")
+@click.option(
+    "--session",
+    "session_id",
+    default="",
+    metavar="ID",
+    help="The session to resume, or the name of the new one.",
+)
 @click.option("--python", default=None, metavar="PATH", help="Interpreter for the project's tests.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @click.option("--quiet", is_flag=True, help="Print only the result.")
@@ -46,30 +50,33 @@ def improve(
 
     Nothing is written to your checkout or to the branch you are on.
     """
+    from bullpen.cli.output import open_console, print_json
+    from bullpen.cli.summary import print_summary
+    from bullpen.cli.watching import improve_and_watch
+    from bullpen.domain.money import Money
+    from bullpen.flow.improve.options import ImproveOptions
     from bullpen.kernel.settings import read_settings
 
     settings = read_settings(python=python)
     options = ImproveOptions(
-        source=_absolute(repo),
+        source=full_path(repo),
         goal=goal,
         only=only,
         max_items=most or settings.max_items,
         budget=Money.parse(budget),
         dry_run=dry_run,
         approve=approve,
-        baseline=baseline,
+        baseline=baseline_path(baseline),
     )
-    return asyncio.run(
-        watch_session(settings, options, resume=resume, session_id=session_id, as_json=as_json, quiet=quiet)
+    hidden = quiet or as_json
+    outcome = asyncio.run(
+        improve_and_watch(settings, options, resume=resume, session_id=session_id, quiet=hidden)
     )
-
-
-def _absolute(repo: str) -> str:
-    """A folder's full path, so that a session can be found again from anywhere; a URL as it is."""
-    from pathlib import Path
-
-    is_url = "://" in repo or (":" in repo and not Path(repo).exists())
-    return repo if is_url else str(Path(repo).absolute())
+    if as_json:
+        print_json(outcome)
+    else:
+        print_summary(open_console(), outcome)
+    return outcome.exit_status
 
 
 COMMAND = improve

@@ -48,7 +48,7 @@ async def assess(
     await restore_tree(checkout, proof.evidence.tree_after)
     worktree = ItemWorktree(checkout, tip)
     skills = Skills(
-        tests=ItemTests(session.tests, worktree),
+        tests=ItemTests(session, worktree),
         analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
         gates=ItemGates(results),
         git=ItemGit(worktree),

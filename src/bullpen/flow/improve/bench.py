@@ -12,8 +12,9 @@ from bullpen.domain.test_report import TestReport
 from bullpen.domain.verdict import GateResult
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import source_tree
-from bullpen.flow.improve.project_tests import ProjectTests
 from bullpen.flow.improve.prove import candidate_commit
+from bullpen.flow.improve.select import expected_of, touching_tests
+from bullpen.flow.improve.session import ImproveSession
 from bullpen.testing.base import TestRequest
 from bullpen.vcs.trees import read_file
 from bullpen.vcs.worktrees import Worktree, restore_tree, snapshot_tree
@@ -44,16 +45,22 @@ class ItemWorktree:
 
 @dataclass(frozen=True, slots=True)
 class ItemTests:
-    """See ``tools.base.TestBench``: runs on a checkout of what the worktree holds, never in the worktree itself."""
+    """See ``tools.base.TestBench``: runs on a checkout of what the worktree holds, never in the worktree itself.
 
-    tests: ProjectTests
+    Asked for all tests, it runs those that touch the change; the merge queue runs them all.
+    """
+
+    session: ImproveSession
     worktree: ItemWorktree
 
     async def run(self, request: TestRequest) -> TestReport:
         """See ``TestBench.run``."""
         tree = await self.worktree.snapshot()
-        commit = await candidate_commit(self.tests.mirror, tree, self.worktree.tip)
-        return await self.tests.run(commit, request.select)
+        tests, tip = self.session.tests, self.worktree.tip
+        commit = await candidate_commit(tests.mirror, tree, tip)
+        select = request.select or await touching_tests(self.session, tip, tree)
+        expected = expected_of(self.session.baseline, select) if self.session.baseline else frozenset[str]()
+        return await tests.run_against(commit, expected, select)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from bullpen.flow.improve.prove import look_at, tip_worktree
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.scope import agreed_ranges
 from bullpen.models.facts import Facts
-from bullpen.recipes.base import catalogue
 from bullpen.tools.base import Skills
 from bullpen.tools.workspace import Scope
 from bullpen.vcs.worktrees import release_worktree, take_worktree
@@ -77,7 +76,7 @@ async def develop(
     owner = f"develop-{order.item}-{order.wave}-{attempt}"
     checkout = await take_worktree(session.mirror, folder, owner, order.tip)
     worktree = ItemWorktree(checkout, order.tip)
-    recipes = candidates(draft, catalogue(), session.options)
+    recipes = candidates(draft, means.recipes, session.options)
     facts = Facts(
         path=draft.path,
         lines=draft.lines,
@@ -97,8 +96,8 @@ async def develop(
         worktree=worktree,
         scope=_scope(draft, await worktree.original(draft.path)),
         skills=Skills(
-            recipes=catalogue(),
-            tests=ItemTests(session.tests, worktree),
+            recipes=means.recipes,
+            tests=ItemTests(session, worktree),
             analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
             git=ItemGit(worktree),
         ),

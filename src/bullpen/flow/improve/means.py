@@ -6,9 +6,11 @@ from pathlib import Path
 
 from bullpen.domain.actor import Actor
 from bullpen.domain.ids import SessionId
+from bullpen.flow.improve.timed_sandbox import TimedSandbox
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database
-from bullpen.sandbox.base import MEBIBYTE, Limits, Sandbox
+from bullpen.recipes.base import Catalogue
+from bullpen.sandbox.base import MEBIBYTE, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +20,9 @@ class Means:
     settings: Settings
     database: Database
     actor: Actor
-    sandbox: Sandbox
+    sandbox: TimedSandbox
     lanes: asyncio.Semaphore
+    recipes: Catalogue
 
     @property
     def mirrors(self) -> Path:

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
+from bullpen.analysis.baseline import new_since, read_baseline
 from bullpen.codegraph.imports import Moment as ImportMoment
 from bullpen.codegraph.imports import module_graph
-from bullpen.domain.change import Applicability
+from bullpen.domain.change import Applicability, Site
+from bullpen.domain.errors import Unavailable
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import ItemId, SessionId, TaskId, derived_id
 from bullpen.domain.task import TaskNode
@@ -20,18 +22,22 @@ from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.options import ImproveOptions
+from bullpen.flow.improve.recipe_workers import OffloadedCodemod
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
-from bullpen.recipes.base import Catalogue, Recipe, catalogue
+from bullpen.recipes.base import Catalogue, Recipe, RecipeJob
 from bullpen.vcs.history import FileHistory, read_history
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work.actions.items import propose_items, record_broken_dependency
 from bullpen.work.actions.tasks import add_tasks
+from bullpen.work.queries import list_items
 
 DAY = 86_400
+ASKED_AT_ONCE = 16
+BEYOND = "beyond the number of items asked for (--max)"
 MOST_STORED = 2000  # items kept for people to see; the findings behind the rest are in the report
 PHASES = (
     ("develop", "developer", "change the code"),
@@ -72,22 +78,36 @@ def item_task(session_id: SessionId, item_id: str, phase: str = "") -> TaskId:
 
 
 async def plan(means: Means, session_id: SessionId, opened: Opened, options: ImproveOptions) -> Planned:
-    """Generate, validate, prioritise and order items; store them with their tasks."""
+    """Generate, validate, prioritise and order items; store them with their tasks. Items stored before stay as they are."""
     async with means.database.view(means.actor) as uow:
         findings = await findings_queries.list_findings(uow, session_id, "before")
-    coverage = await _coverage(means, session_id)
-    wanted = [found for found in findings if options.wants(found)]
-    known = await _know(means, session_id, opened, coverage)
-    items = _items(session_id, wanted, known, options)
-    chosen, counts = _choose(items, options.max_items)
-    order = find_dependencies([item for item in chosen if item.state is ItemState.READY], known.imports)
-    stored = [replace(item, depends_on=order.after.get(item.id, ())) for item in chosen]
+        stored = await list_items(uow, session_id)
+    known = {one for item in stored for one in item.draft.fingerprints}
+    wanted = [found for found in findings if options.wants(found) and found.fingerprint not in known]
+    folder = means.folder(session_id).worktrees
+    worktree = await take_worktree(Path(opened.mirror), folder, "plan", opened.base)
+    try:
+        knowledge = await _know(means, session_id, opened, worktree.path)
+        items = _items(means.recipes, session_id, await _new_of(options, wanted), knowledge, options)
+        taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
+        chosen = await choose_fitting(means, worktree.path, items, max(options.max_items - taken, 0), options)
+    finally:
+        await release_worktree(worktree)
+    order = find_dependencies([item for item in chosen if item.state is ItemState.READY], knowledge.imports)
+    fresh = [replace(item, depends_on=order.after.get(item.id, ())) for item in chosen]
     async with means.database.transaction(means.actor) as uow:
-        await propose_items(uow, session_id, stored[:MOST_STORED])
+        await propose_items(uow, session_id, fresh[:MOST_STORED])
         for edge in order.broken:
             await record_broken_dependency(uow, session_id, edge.item, edge.no_longer_after, edge.reason)
-        await add_tasks(uow, session_id, _tasks(session_id, opened, stored))
-    return counts
+        await add_tasks(uow, session_id, _tasks(session_id, opened, fresh, len(stored)))
+    return _count([*stored, *fresh])
+
+
+async def _new_of(options: ImproveOptions, findings: list[Finding]) -> list[Finding]:
+    """Findings that are not in the baseline file, if one was given."""
+    if not options.baseline:
+        return findings
+    return new_since(read_baseline(await asyncio.to_thread(Path(options.baseline).read_bytes)), findings)
 
 
 async def _coverage(means: Means, session_id: SessionId) -> Coverage | None:
@@ -96,15 +116,13 @@ async def _coverage(means: Means, session_id: SessionId) -> Coverage | None:
     return (await read_report(means, session_id, Moment.MEASURED)).coverage
 
 
-async def _know(means: Means, session_id: SessionId, opened: Opened, coverage: Coverage | None) -> _Knowledge:
-    folder = means.folder(session_id).worktrees
-    worktree = await take_worktree(Path(opened.mirror), folder, "plan", opened.base)
-    tree = await source_tree(Path(opened.mirror), opened.base, worktree.path, means.settings.file_bytes)
-    counts = await asyncio.to_thread(_line_counts, worktree.path, list(tree.files))
-    graph = await asyncio.to_thread(module_graph, worktree.path, list(tree.files))
+async def _know(means: Means, session_id: SessionId, opened: Opened, root: Path) -> _Knowledge:
+    tree = await source_tree(Path(opened.mirror), opened.base, root, means.settings.file_bytes)
+    counts = await asyncio.to_thread(_line_counts, root, list(tree.files))
+    graph = await asyncio.to_thread(module_graph, root, list(tree.files))
     since = int(now()) - 365 * DAY
     history = (await read_history(Path(opened.mirror), opened.base, since=since)).files
-    await release_worktree(worktree)
+    coverage = await _coverage(means, session_id)
     return _Knowledge(counts, graph.edges(tuple(ImportMoment)), graph.reach(), history, coverage)
 
 
@@ -113,9 +131,12 @@ def _line_counts(root: Path, paths: Sequence[str]) -> dict[str, int]:
 
 
 def _items(
-    session_id: SessionId, findings: Sequence[Finding], known: _Knowledge, options: ImproveOptions
+    recipes: Catalogue,
+    session_id: SessionId,
+    findings: Sequence[Finding],
+    known: _Knowledge,
+    options: ImproveOptions,
 ) -> list[WorkItem]:
-    recipes = catalogue()
     seen: dict[str, str] = {}
     items: list[WorkItem] = []
     for draft in draft_items(session_id, findings, partial(_recipe_note, recipes)):
@@ -173,32 +194,68 @@ def _facts(draft: ItemDraft, known: _Knowledge) -> FileFacts:
     )
 
 
-def _choose(items: Sequence[WorkItem], most: int) -> tuple[list[WorkItem], Planned]:
-    ready = [item for item in items if item.state is ItemState.READY]
-    beyond = {item.id for item in ready[most:]}
-    chosen = [
-        replace(item, state=ItemState.PROPOSED, reason="beyond the number of items asked for (--max)")
-        if item.id in beyond
-        else item
-        for item in items
-    ]
-    ready_first = sorted(chosen, key=lambda item: item.state is not ItemState.READY)
-    states = [item.state for item in chosen]
-    counts = Planned(
+async def choose_fitting(
+    means: Means, root: Path, items: Sequence[WorkItem], most: int, options: ImproveOptions
+) -> list[WorkItem]:
+    """The items with at most ``most`` of them ready: the most urgent ones that a recipe would really change.
+
+    A recipe declines where its precise conditions are not met; such an item needs a person or a language model. Items
+    are asked in order of priority and no further than needed.
+    """
+    chosen: list[WorkItem] = []
+    ready = 0
+    waiting = list(items)
+    while waiting:
+        batch, waiting = waiting[:ASKED_AT_ONCE], waiting[ASKED_AT_ONCE:]
+        room = most - ready
+        asked = await asyncio.gather(*(_asked(means, root, item, options, room > 0) for item in batch))
+        for item in asked:
+            if item.state is ItemState.READY and ready >= most:
+                item = replace(item, state=ItemState.PROPOSED, reason=BEYOND)  # noqa: PLW2901
+            ready += item.state is ItemState.READY
+            chosen.append(item)
+    return sorted(chosen, key=lambda item: item.state is not ItemState.READY)
+
+
+async def _asked(means: Means, root: Path, item: WorkItem, options: ImproveOptions, wanted: bool) -> WorkItem:
+    if item.state is not ItemState.READY or not wanted:
+        return item
+    recipes = candidates(item.draft, means.recipes, options)
+    if any([await _would_change(means, root, item.draft, recipe) for recipe in recipes]):
+        return item
+    names = ", ".join(recipe.name for recipe in recipes)
+    reason = f"{names} looked at it and declined: its conditions are not met; it needs a person or a language model"
+    return replace(item, state=ItemState.PROPOSED, reason=reason)
+
+
+async def _would_change(means: Means, root: Path, draft: ItemDraft, recipe: Recipe) -> bool:
+    """Whether a codemod changes anything here; recipes that must run code are asked when it is their turn."""
+    if not isinstance(recipe, OffloadedCodemod):
+        return True
+    sites = tuple(Site(line, rule=draft.rule) for line in draft.lines)
+    try:
+        return bool(await recipe.apply(RecipeJob(root, draft.path, sites, means.sandbox)))
+    except Unavailable:
+        return False
+
+
+def _count(items: Sequence[WorkItem]) -> Planned:
+    states = [item.state for item in items]
+    beyond = sum(item.reason == BEYOND for item in items)
+    return Planned(
         ready=states.count(ItemState.READY),
         need_approval=states.count(ItemState.BLOCKED),
-        need_model=states.count(ItemState.PROPOSED) - len(beyond),
-        beyond_limit=len(beyond),
+        need_model=states.count(ItemState.PROPOSED) - beyond,
+        beyond_limit=beyond,
         sent_back=states.count(ItemState.REJECTED),
     )
-    return ready_first, counts
 
 
-def _tasks(session_id: SessionId, opened: Opened, items: Sequence[WorkItem]) -> list[TaskNode]:
+def _tasks(session_id: SessionId, opened: Opened, items: Sequence[WorkItem], first: int) -> list[TaskNode]:
     root = root_task(session_id)
     nodes = [TaskNode(root, None, f"Improve {opened.name}", "goal", "lead")]
     ready = [item for item in items if item.state is ItemState.READY]
-    for position, item in enumerate(ready):
+    for position, item in enumerate(ready, start=first):
         nodes.extend(_item_tasks(session_id, root, position, item))
     return nodes
 

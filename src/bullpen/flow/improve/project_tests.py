@@ -108,7 +108,8 @@ class ProjectTests:
         request = TestRequest(
             worktree.path, self.environment, tuple(select), coverage=coverage, limits=self.limits
         )
-        return await runner.run(replace(request, contexts=contexts), self.sandbox)
+        report = await runner.run(replace(request, contexts=contexts), self.sandbox)
+        return replace(report, selected=tuple(select))
 
 
 def _with_passed(report: TestReport, ids: frozenset[str]) -> TestReport:

@@ -38,7 +38,7 @@ from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.recipes.base import catalogue
+from bullpen.recipes.base import Catalogue
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import note_facts, reach_stage
 from bullpen.testing.base import Environment
@@ -63,6 +63,7 @@ class Ended:
     failed: int = 0
     problem: str = ""
     remedy: str = ""
+    exit_status: int = 1  # of the problem, if there is one
 
 
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
@@ -74,7 +75,9 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        ended = Ended(Stage.FAILED, problem=error.sentence, remedy=error.remedy)
+        ended = Ended(
+            Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
+        )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
     return ENDED.dump_python(ended, mode="json")
 
@@ -138,8 +141,8 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
     means = bench.means
     session = await bench.sessions.get(session_id)
     if moment is Moment.BEFORE:
-        await _reach(bench, session_id, Stage.PLANNING)
-        await _reach(bench, session_id, Stage.ANALYSIS)
+        for stage in (Stage.PLANNING, Stage.ANALYSIS):
+            await _advance(bench, session_id, stage)
         return await look(means, session_id, View(session.opened, session.opened.base, moment), session.tests)
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
@@ -161,6 +164,9 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> l
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
         facts = (await session_queries.get_session(uow, session_id)).metadata
+    begun = [item.id for item in items if item.state is ItemState.IN_PROGRESS]
+    if begun:  # chosen before a crash, which came before the choice was kept
+        return list(begun)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
     size = min(means.settings.batch, 4**wave)
@@ -195,8 +201,11 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
         items = {item.id: item for item in await queries.list_items(uow, session_id)}
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+    if all(items[ItemId(one.item)].state is not ItemState.IN_PROGRESS for one in results):
+        return facts["tip"]  # recorded before a crash, which came before the step's result was kept
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
-    batch = [_accepted(items[ItemId(one.item)], one) for one in results if one.accepted]
+    batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
@@ -207,10 +216,10 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
     return landing.tip
 
 
-def _accepted(item: WorkItem, result: ItemResult) -> Accepted:
+def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepted:
     if result.evidence is None:
         raise LimitExceeded(f"{item.id} was accepted without evidence.")
-    source = catalogue().named(result.recipe).source if result.recipe else ""
+    source = recipes.named(result.recipe).source if result.recipe else ""
     return Accepted(item.draft, result.evidence, result.commit, source)
 
 

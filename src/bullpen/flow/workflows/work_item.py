@@ -21,6 +21,7 @@ from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
+from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import OpenSessions
 from bullpen.kernel.durable import Json, step
 from bullpen.models.facts import approach_lines
@@ -122,9 +123,9 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
             return _Tried(developed, accepted=False, reason=developed.summary)
         await _show(bench, order, "develop", TaskState.DONE, developed.approach)
         await _show(bench, order, "test", TaskState.RUNNING)
-        case = Case(
-            _as_approached(draft, findings, developed), order.tip, developed.tree, session.mirror, baseline
-        )
+        part = _as_approached(draft, findings, developed)
+        select = await touching_tests(session, order.tip, developed.tree)
+        case = Case(part, order.tip, developed.tree, session.mirror, baseline, select)
         folder = bench.means.folder(session.id).worktrees
         proof = await prove(bench.means, folder, case, session.tests)
         await _show(bench, order, "test", TaskState.DONE, f"{len(proof.evidence.tests_after)} tests pass")

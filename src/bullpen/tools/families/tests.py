@@ -41,13 +41,13 @@ async def run_tests(ctx: ToolContext, select: list[str] | None = None) -> TestsR
         # tests may write into the tree; what they leave is not part of the change
         if ctx.worktree:
             await ctx.worktree.restore(before)
-    return compare(report, ctx.baseline, whole=not select)
+    return compare(report, ctx.baseline, whole=not (select or report.selected))
 
 
 def compare(now: TestReport, before: TestReport | None, *, whole: bool) -> TestsRun:
     """What got worse since ``before``; without a baseline every failure is new."""
     failed, passed = now.failed(), now.passed()
-    known = before.passed() if before else frozenset[str]()
+    known = _asked(before.passed(), now.selected) if before else frozenset[str]()
     new = sorted(failed - (before.failed() if before else frozenset[str]()))
     lost = sorted(known - {result.id for result in now.results}) if whole else []
     ended = now.end in (SuiteEnd.FINISHED, SuiteEnd.NO_TESTS)
@@ -63,6 +63,16 @@ def compare(now: TestReport, before: TestReport | None, *, whole: bool) -> Tests
         tuple(lost[:_MOST_SHOWN]),
         messages,
         "" if ok else now.output[-4000:],
+    )
+
+
+def _asked(known: frozenset[str], selected: tuple[str, ...]) -> frozenset[str]:
+    """Of the tests that passed before, those a run asked for; an entry may be a file of tests."""
+    chosen = frozenset(selected)
+    return (
+        known
+        if not chosen
+        else frozenset(one for one in known if one in chosen or one.split("::", 1)[0] in chosen)
     )
 
 

@@ -32,7 +32,7 @@ async def propose_items(uow: UnitOfWork, session_id: SessionId, items: Sequence[
                 item.quality,
             ),
         )
-        if item.state is not ItemState.PROPOSED:
+        if item.state is not ItemState.PROPOSED or item.reason:
             uow.record(session_id, ItemMoved(item.id, item.state, uow.actor.id, item.reason))
 
 

@@ -1,0 +1,167 @@
+"""What a session came to, as one value: the table for people and the JSON for programs are drawn from it."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bullpen.cli.progress import ItemView, Progress
+from bullpen.domain.finding import Severity
+from bullpen.domain.money import Money
+from bullpen.domain.session import Stage
+from bullpen.domain.work_item import ItemState
+from bullpen.vcs.git import redact
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """One run of the project's tests. ``coverage`` is a share of lines, None where it was not measured."""
+
+    passed: int
+    failed: int
+    coverage: float | None
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Items that ended alike. ``ways`` counts why."""
+
+    count: int
+    ways: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedItem:
+    """An item a session would work on, or leave."""
+
+    id: str
+    state: str
+    priority: float
+    severity: str
+    rule: str
+    path: str
+    title: str
+    recipe: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The result of an improve session. Findings are counted by severity, the worst first; seconds are wall clock."""
+
+    session: str
+    project: str
+    stage: str
+    problem: str
+    remedy: str
+    exit_status: int
+    base: str
+    branch: str
+    commit: str
+    where: str
+    findings_before: Mapping[str, int]
+    findings_after: Mapping[str, int]
+    tests_before: Tested | None
+    tests_after: Tested | None
+    done: Group
+    failed: Group
+    skipped: Group
+    waiting: Group
+    left: Group
+    approvable: Mapping[str, int]
+    seconds: float
+    first_change_seconds: float | None
+    cost_usd: str
+    reports: Mapping[str, str]
+    notes: tuple[str, ...]
+    dry_run: bool = False
+    plan: tuple[PlannedItem, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether there was nothing to find."""
+        return self.stage == Stage.DONE and not any(self.findings_before.values())
+
+
+def outcome_of(
+    state: Progress,
+    *,
+    problem: str = "",
+    remedy: str = "",
+    exit_status: int = 0,
+    dry_run: bool = False,
+    plan: Sequence[PlannedItem] = (),
+) -> Outcome:
+    """Gather it from the state after the last event."""
+    items = list(state.items.values())
+    first = min((one.seconds_since_start for one in state.landed), default=None)
+    waiting = [item for item in items if item.state is ItemState.BLOCKED and not item.tried]
+    published = state.published
+    return Outcome(
+        session=state.session_id,
+        project=redact(state.project),
+        stage=state.stage.value,
+        problem=problem,
+        remedy=remedy,
+        exit_status=exit_status,
+        base=state.base,
+        branch=published.branch if published else "",
+        commit=published.commit if published else "",
+        where=published.where if published else "",
+        findings_before=_by_severity(state, "measured", "before"),
+        findings_after=_by_severity(state, "after", "measured", "before"),
+        tests_before=_tested(state, "measured", "before"),
+        tests_after=_tested(state, "after"),
+        done=_group([item for item in items if item.state is ItemState.DONE]),
+        failed=_group([item for item in items if item.state is ItemState.BLOCKED and item.tried]),
+        skipped=_group([item for item in items if item.state is ItemState.REJECTED]),
+        waiting=_group(waiting),
+        left=_group([item for item in items if item.state in _UNSTARTED]),
+        approvable=dict(Counter(item.rule for item in waiting if "--approve" in item.reason).most_common()),
+        seconds=round(state.last_at - state.started_at, 3),
+        first_change_seconds=None if first is None else round(first, 3),
+        cost_usd=str(Money(state.cost_micro_usd)),
+        reports=dict(state.reports),
+        notes=state.notes,
+        dry_run=dry_run,
+        plan=tuple(plan),
+    )
+
+
+_UNSTARTED = (ItemState.PROPOSED, ItemState.READY, ItemState.IN_PROGRESS, ItemState.IN_REVIEW)
+
+
+def _by_severity(state: Progress, *moments: str) -> Mapping[str, int]:
+    """Of the first of these looks that was taken."""
+    roast = next((state.roasts[moment] for moment in moments if moment in state.roasts), None)
+    if roast is None:
+        return {}
+    named = zip(reversed(Severity), reversed(roast.by_severity), strict=True)
+    return {severity.name.lower(): number for severity, number in named}
+
+
+def _tested(state: Progress, *moments: str) -> Tested | None:
+    run = next((state.tests[moment] for moment in moments if moment in state.tests), None)
+    return Tested(run.passed, run.failed, run.coverage, run.end) if run else None
+
+
+def _group(items: Sequence[ItemView]) -> Group:
+    return Group(len(items), dict(Counter(_way(item) for item in items).most_common()))
+
+
+def _way(item: ItemView) -> str:
+    """Why an item ended as it did, without what is particular to it, so that alike ones are counted together."""
+    if item.state is ItemState.DONE:
+        return f"{item.rule}"
+    if item.state is ItemState.BLOCKED and not item.tried:
+        return (
+            "the change may alter behaviour and waits for your approval"
+            if "--approve" in item.reason
+            else item.reason
+        )
+    if item.gates:
+        return f"refused by {', '.join(item.gates)}"
+    return (
+        re.split(r"[;:(]", item.reason or "not started", maxsplit=1)[0].strip().lower() or "no reason given"
+    )
