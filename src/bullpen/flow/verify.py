@@ -100,7 +100,7 @@ async def _again(
 
 def _without_memory(tests: ProjectTests) -> ProjectTests:
     return ProjectTests(
-        tests.mirror, tests.folder, tests.environment, tests.sandbox, tests.limits, tests.lanes
+        tests.mirror, tests.folder, None, tests.environment, tests.sandbox, tests.limits, tests.lanes
     )
 
 

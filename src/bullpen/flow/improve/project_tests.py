@@ -27,12 +27,12 @@ class ProjectTests:
     """Runs tests in throw-away checkouts of commits of ``mirror``, never in a worktree somebody edits.
 
     The same selection on the same tree in the same environment is run once: a tree hash names its content, so the
-    first result stands. Whole runs are kept in ``cache`` for later sessions.
+    first result stands. Whole runs are kept in ``cache`` for later sessions, if there is one.
     """
 
     mirror: Path
     folder: Path
-    cache: Path
+    cache: Path | None
     environment: Environment
     sandbox: Sandbox
     limits: Limits
@@ -52,7 +52,7 @@ class ProjectTests:
         if key not in self._known:
             async with self.lanes:
                 self._known[key] = await self._run(commit, select, coverage=coverage, contexts=contexts)
-            if not select and self._known[key].end is SuiteEnd.FINISHED:
+            if self.cache and not select and self._known[key].end is SuiteEnd.FINISHED:
                 await asyncio.to_thread(write_whole, self.cache / key, REPORT.dump_json(self._known[key]))
         return self._known[key]
 
@@ -81,9 +81,10 @@ class ProjectTests:
 
     async def _recall(self, key: str) -> None:
         """A result an earlier session kept; one that cannot be read is as good as none."""
-        path = self.cache / key
+        if self.cache is None:
+            return
         try:
-            self._known[key] = REPORT.validate_json(await asyncio.to_thread(path.read_bytes))
+            self._known[key] = REPORT.validate_json(await asyncio.to_thread((self.cache / key).read_bytes))
         except (OSError, ValidationError):
             return
 
