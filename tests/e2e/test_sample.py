@@ -23,7 +23,7 @@ from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.settings import Settings
 from bullpen.work.queries import list_items
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("sample")]
 
 PROJECT = Path(__file__).parents[2]
 ORDERS = PROJECT / "examples" / "orders"
@@ -109,7 +109,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Session:
         env=environment(place / "home"),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return asyncio.run(read_session("orders", place / "orders", place / "home", done.stdout))
@@ -149,7 +149,7 @@ def again(sample: Session, tmp_path_factory: pytest.TempPathFactory) -> tuple[Se
         env=environment(sample.home),
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return asyncio.run(read_session("again", repository, sample.home, done.stdout)), before
