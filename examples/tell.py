@@ -12,13 +12,17 @@ from typing import TypeVar
 from bullpen.analysis.queries import list_findings
 from bullpen.app import open_records
 from bullpen.domain.events.agent import ToolFinished
-from bullpen.domain.events.improve import BranchPublished, ChangeRefused, ChangeSentBack, TestsRun
+from bullpen.domain.events.improve import (
+    BranchPublished,
+    ChangeRefused,
+    ChangeSentBack,
+    TestsRun,
+)
 from bullpen.domain.ids import SessionId
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.settings import Settings, read_settings
 from bullpen.work.queries import list_items, list_tasks
-
 
 Kind = TypeVar("Kind")
 

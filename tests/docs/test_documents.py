@@ -121,7 +121,7 @@ def test_the_rule_of_the_guide_finds_what_it_says() -> None:
     rule = yaml.safe_load(next(blocks(PROJECT / "docs" / "guide" / "rule.md", "yaml")))
 
     def found(code: str) -> bool:
-        return SgRoot(code, "python").root().find(rule=rule["rule"]) is not None
+        return SgRoot(code, "python").root().find(**rule["rule"]) is not None
 
     assert all(found(code) for code in rule["positive"])
     assert not any(found(code) for code in rule["negative"])
@@ -130,7 +130,7 @@ def test_the_rule_of_the_guide_finds_what_it_says() -> None:
 def test_the_role_of_the_guide_is_a_card() -> None:
     from bullpen.tools.toolbox import every_tool
 
-    card = parse_card(next(blocks(PROJECT / "docs" / "guide" / "role.md", "markdown")), "scribe.md")
+    card = parse_card(next(blocks(PROJECT / "docs" / "guide" / "role.md", "markdown")).encode(), "scribe.md")
     assert card.name == "scribe"
     assert set(card.tools) <= {tool.name for tool in every_tool()}
 
