@@ -59,6 +59,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         Missing: no sandbox works on this machine; the message says how to get one.
     """
     from bullpen.agents.registry import load_roster
+    from bullpen.analysis.cache import ObservationCache
     from bullpen.flow.improve.crew import Crew
     from bullpen.flow.improve.means import Means
     from bullpen.flow.improve.recipe_workers import CodemodWorkers, offloaded
@@ -74,8 +75,10 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         count = settings.parallel or os.cpu_count() or 1
         workers = CodemodWorkers(count)
         recipes = offloaded(catalogue(), workers)
-        timed = TimedSandbox(sandbox)
-        means = Means(settings, records.database, records.actor, timed, asyncio.Semaphore(count), recipes)
+        timed, cache = TimedSandbox(sandbox), ObservationCache(settings.home / "cache" / "observations")
+        means = Means(
+            settings, records.database, records.actor, timed, asyncio.Semaphore(count), recipes, cache
+        )
         crew = Crew(means, Models(_aliases(settings.model)), load_roster())
         warming = asyncio.create_task(workers.warm())
         try:
@@ -83,6 +86,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         finally:
             warming.cancel()
             workers.close()
+            cache.close()
 
 
 @asynccontextmanager

@@ -88,10 +88,10 @@ def _write_log(error: BaseException, argv: "Sequence[str]") -> Path:
 
 
 def tell(failure: Failure, *, as_json: bool) -> int:
-    """Say it on stderr; the exit status."""
+    """Say it on stderr, or as the one JSON object on stdout; the exit status."""
     if as_json:
         problem = {"error": failure.code, "sentence": failure.sentence, "remedy": failure.remedy}
-        print(json.dumps(problem), file=sys.stderr)  # noqa: T201 - the last thing said, without any library
+        print(json.dumps(problem))  # noqa: T201 - the last thing said, without any library
     else:
         said = f"bullpen: {failure.sentence}" + (f"\n  {failure.remedy}" if failure.remedy else "")
         print(said, file=sys.stderr)  # noqa: T201

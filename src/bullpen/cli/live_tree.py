@@ -21,7 +21,7 @@ _STAGES = {
     Stage.TESTING: "testing the branch",
     Stage.VALIDATION: "handing over",
 }
-_STYLES = {
+STYLES = {
     TaskState.RUNNING: "bold yellow",
     TaskState.DONE: "green",
     TaskState.FAILED: "red",
@@ -159,7 +159,7 @@ def _tree(state: Progress, frame: Frame, room: int) -> list[Text]:
 def _block(state: Progress, task: TaskNode, frame: Frame) -> list[Text]:
     glyphs = frame.glyphs
     line = Text(glyphs.branch, "dim")
-    line.append(f"{glyphs.of(task.state)} ", _STYLES[task.state])
+    line.append(f"{glyphs.of(task.state)} ", STYLES[task.state])
     line.append(printable(task.title), "bold" if task.state is TaskState.RUNNING else "")
     end = task.ended_at or frame.now
     if task.started_at:

@@ -35,6 +35,11 @@ def print_json(value: object) -> None:
     click.echo(json.dumps(_plain(value), indent=2))
 
 
+def json_line(value: object) -> str:
+    """The same in one line of text."""
+    return json.dumps(_plain(value))
+
+
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}

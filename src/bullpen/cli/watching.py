@@ -92,6 +92,8 @@ async def improve_and_watch(
     from bullpen.app import open_workshop
 
     _stop_on_sigterm()
+    if not resume:
+        await _require_usable(options.source)
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
@@ -115,6 +117,17 @@ async def improve_and_watch(
         dry_run=options.dry_run,
         plan=plan,
     )
+
+
+async def _require_usable(source: str) -> None:
+    """Refuse a folder that is no repository before a session is made of it; a URL is tried by the session itself."""
+    from pathlib import Path
+
+    from bullpen.vcs.location import parse_location
+    from bullpen.vcs.source import open_source
+
+    if isinstance(parse_location(source), Path):
+        await open_source(source)
 
 
 async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bullpen.analysis.cache import ObservationCache
 from bullpen.domain.errors import NotFound
-from bullpen.domain.ids import SessionId
 from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
@@ -18,6 +18,7 @@ from bullpen.flow.improve.prove import Case, Proof, prove
 from bullpen.flow.improve.session import ImproveSession, OpenSessions
 from bullpen.vcs.commits import BULLPEN, commit_tree, read_commit, tree_of
 from bullpen.vcs.diffs import diff_trees
+from bullpen.vcs.worktrees import prune_worktrees
 from bullpen.work import queries
 
 
@@ -63,9 +64,15 @@ async def verify_change(means: Means, sessions: OpenSessions, change: str) -> Ve
     session = await sessions.get(session_id)
     await _require_trees(session, evidence)
     with tempfile.TemporaryDirectory(prefix="bullpen-verify-") as home:
-        fresh = replace(means, settings=means.settings.model_copy(update={"home": Path(home)}))
-        before, proof = await _again(fresh, means, session, item.draft, evidence)
-    landed = await session.tests.run(item.change)
+        fresh = replace(
+            means, cache=ObservationCache(Path(home))
+        )  # nothing analysers said before is believed
+        tests = _without_memory(session.tests)
+        try:
+            before, proof = await _again(fresh, session, item.draft, evidence, tests)
+            landed = await tests.run_against(item.change, frozenset(evidence.tests_after))
+        finally:
+            await prune_worktrees(session.mirror, tests.folder, ())
     claims = (
         *_tree_claims(evidence, proof),
         *_measured_claims(evidence, before, proof),
@@ -86,21 +93,26 @@ async def _require_trees(session: ImproveSession, evidence: Evidence) -> None:
 
 
 async def _again(
-    fresh: Means, means: Means, session: ImproveSession, draft: ItemDraft, evidence: Evidence
+    fresh: Means, session: ImproveSession, draft: ItemDraft, evidence: Evidence, tests: ProjectTests
 ) -> tuple[TestReport, Proof]:
     """The tests on the tree before, and the whole proof on the tree after."""
     tip = await commit_tree(session.mirror, evidence.tree_before, [], "before", BULLPEN, 0)
-    tests = _without_memory(session.tests)
-    before = await tests.run(tip)
+    before = await tests.run_against(tip, frozenset(evidence.tests_before))
     only = tuple(one for one in draft.fingerprints if one in evidence.findings_gone)
     case = Case(replace(draft, fingerprints=only), tip, evidence.tree_after, session.mirror, before)
-    folder = means.folder(SessionId(session.id)).worktrees
-    return before, await prove(fresh, folder, case, tests)
+    return before, await prove(fresh, tests.folder, case, tests)
 
 
 def _without_memory(tests: ProjectTests) -> ProjectTests:
+    """The same project's tests, with no result kept and worktrees of their own."""
     return ProjectTests(
-        tests.mirror, tests.folder, None, tests.environment, tests.sandbox, tests.limits, tests.lanes
+        mirror=tests.mirror,
+        folder=tests.folder.with_name("verify"),
+        cache=None,
+        environment=tests.environment,
+        sandbox=tests.sandbox,
+        limits=tests.limits,
+        lanes=tests.lanes,
     )
 
 

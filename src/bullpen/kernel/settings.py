@@ -16,7 +16,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from bullpen.domain.errors import InvalidInput
+from bullpen.domain.errors import InvalidInput, PermissionRefused
 
 
 def default_home() -> Path:
@@ -72,6 +72,7 @@ def read_settings(**given: Any) -> Settings:
 
     Raises:
         InvalidInput: a value is wrong; the message names the setting, and the file where it can be in one.
+        PermissionRefused: the file, or the folder it is in, may not be read.
     """
     try:
         return Settings(**{name: value for name, value in given.items() if value is not None})
@@ -81,6 +82,11 @@ def read_settings(**given: Any) -> Settings:
         raise InvalidInput(
             f"The setting {name!r} is wrong: {first['msg']}.",
             remedy=f"Mend it where it is set: an option, BULLPEN_{name.upper()}, or {default_home() / 'config.toml'}.",
+        ) from error
+    except OSError as error:
+        raise PermissionRefused(
+            f"{default_home()} cannot be read: {error.strerror}.",
+            remedy="Check its permissions, or set BULLPEN_HOME to another folder.",
         ) from error
     except (SettingsError, ValueError) as error:
         raise InvalidInput(f"{default_home() / 'config.toml'} cannot be read: {error}.") from error

@@ -157,9 +157,13 @@ async def distrust(place: GitDir) -> GitDir:
 def failure(command: str, result: GitResult) -> BullpenError:
     """The error of our tree that says what git's last line says."""
     said = last_line(result.stderr)
-    for pattern, kind, remedy in _MEANINGS:
-        if re.search(pattern, said, re.IGNORECASE):
-            return kind(f"git {command} failed: {said}", remedy=remedy)
+    everything = result.stderr.decode(
+        "utf-8", "replace"
+    )  # the last line may only say that something failed before
+    for where in (said, everything):
+        for pattern, kind, remedy in _MEANINGS:
+            if re.search(pattern, where, re.IGNORECASE):
+                return kind(f"git {command} failed: {said}", remedy=remedy)
     return BullpenError(f"git {command} failed: {said}", code="git-failed")
 
 
@@ -189,7 +193,11 @@ _MEANINGS: tuple[tuple[str, type[BullpenError], str], ...] = (
         UnusableRepository,
         "Clone it yourself first.",
     ),
-    (r"permission denied|insufficient permission", PermissionRefused, "Check the owner of the files."),
+    (
+        r"permission denied|insufficient permission|read-only file system",
+        PermissionRefused,
+        "Check the owner of the files.",
+    ),
     (
         r"could not resolve host|connect to|connection|timed out",
         Unavailable,

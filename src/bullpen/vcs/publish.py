@@ -1,5 +1,6 @@
 """Handing the result over: one branch appears in the user's repository, and nothing else of it changes."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
@@ -71,6 +72,8 @@ _ANOTHER_NAME = "Choose another branch name, or delete the branch there first."
 async def _fetch_into(files: RepositoryFiles, mirror: Path, branch: str, top: Path) -> None:
     # The longest match wins, so no rule of the user's configuration sends git elsewhere.
     place = GitDir(files.common_dir, overrides=((f"url.{mirror}.insteadOf", str(mirror)),))
+    if not os.access(files.common_dir, os.W_OK):
+        raise PermissionRefused(f"{top} may not be written.", remedy="Check its owner and how it is mounted.")
     ref = f"refs/heads/{branch}"
     if ref in await _checked_out(place):
         raise Conflict(f"{branch} is checked out in {top}.", remedy="Switch to another branch there first.")

@@ -4,9 +4,10 @@ import asyncio
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 
 from bullpen.analysis.queries import list_findings
-from bullpen.domain.errors import NotFound
+from bullpen.domain.errors import NotFound, PermissionRefused
 from bullpen.domain.events.improve import BranchPublished, ReportWritten, TimeSpent
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import STAGES, Session, Stage
@@ -34,12 +35,14 @@ FORMATS: ExtensionPoint[ReportFormat] = ExtensionPoint("bullpen.flow.reports.for
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What is handed over."""
+    """What is handed over. ``problem`` and ``remedy`` say why the branch is only in Bullpen's own copy, if it is."""
 
     branch: str
     commit: str
     landed: int
     failed: int
+    problem: str = ""
+    remedy: str = ""
 
 
 async def conclude(
@@ -48,11 +51,12 @@ async def conclude(
     """The last step of a session; doing it again gives the same."""
     session = await sessions.get(session_id)
     branch = f"bullpen/{session_id}"
+    refused: PermissionRefused | None = None
     if changed:
         await _reach(means, session_id, Stage.TESTING)
         await _look_again(means, sessions, session_id, tip)
         await _reach(means, session_id, Stage.VALIDATION)
-        await _publish(means, session, branch, tip)
+        refused = await _publish(means, session, branch, tip)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
     await _record_time(means, session_id)
@@ -65,6 +69,8 @@ async def conclude(
         tip if changed else "",
         states.count(ItemState.DONE),
         states.count(ItemState.BLOCKED),
+        refused.sentence if refused else "",
+        refused.remedy if refused else "",
     )
 
 
@@ -83,7 +89,8 @@ async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionI
     await look(means, session_id, view, session.tests)
 
 
-async def _publish(means: Means, session: ImproveSession, branch: str, tip: str) -> None:
+async def _publish(means: Means, session: ImproveSession, branch: str, tip: str) -> PermissionRefused | None:
+    """Hand the branch over; why it stays in Bullpen's own copy, where the repository may not be written."""
     ref = f"refs/heads/{branch}"
     try:
         known = await resolve_commit(session.mirror, ref)
@@ -91,9 +98,19 @@ async def _publish(means: Means, session: ImproveSession, branch: str, tip: str)
         known = None
     if known != tip:
         await update_ref(session.mirror, ref, tip, known)
-    published = await publish_branch(session.mirror, branch, await open_source(session.options.source))
+    refused: PermissionRefused | None = None
+    try:
+        published = await publish_branch(session.mirror, branch, await open_source(session.options.source))
+        where = published.repository
+    except PermissionRefused as error:
+        where = session.mirror
+        remedy = (
+            f"The work is done. Fetch it where you may write: git fetch {quote(str(where))} {branch}:{branch}"
+        )
+        refused = PermissionRefused(error.sentence, remedy=remedy)
     async with means.database.transaction(means.actor) as uow:
-        uow.record(session.id, BranchPublished(branch, tip, str(published.repository)))
+        uow.record(session.id, BranchPublished(branch, tip, str(where)))
+    return refused
 
 
 async def read_run_report(means: Means, session_id: SessionId) -> RunReport:

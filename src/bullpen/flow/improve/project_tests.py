@@ -14,7 +14,7 @@ from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Limits, Sandbox
 from bullpen.testing.base import Environment, Runner, TestRequest
 from bullpen.vcs.git import git
-from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
+from bullpen.vcs.worktrees import Worktree, release_worktree, take_worktree
 
 AGAIN = 2
 MOST_AGAIN = 20  # more than this is no chance
@@ -39,7 +39,6 @@ class ProjectTests:
     lanes: asyncio.Semaphore
     unsteady: set[str] = field(default_factory=set[str])
     _known: dict[str, TestReport] = field(default_factory=dict[str, TestReport])
-    _turn: int = 0
 
     async def run(
         self, commit: str, select: Sequence[str] = (), *, coverage: bool = False, contexts: bool = False
@@ -89,10 +88,9 @@ class ProjectTests:
             return
 
     async def _run(self, commit: str, select: Sequence[str], *, coverage: bool, contexts: bool) -> TestReport:
-        self._turn += 1
-        worktree = await take_worktree(self.mirror, self.folder, f"tests-{self._turn}", commit)
+        owner = f"tests-{secrets.token_hex(8)}"  # never taken before, so it is handed over clean
+        worktree = await take_worktree(self.mirror, self.folder, owner, commit)
         try:
-            await reset_worktree(worktree, commit)
             report = await self._report(worktree, select, coverage=coverage, contexts=contexts)
         finally:
             await release_worktree(worktree)

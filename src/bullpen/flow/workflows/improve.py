@@ -12,7 +12,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from bullpen.analysis.queries import list_findings
-from bullpen.domain.errors import BullpenError, LimitExceeded
+from bullpen.domain.errors import BullpenError, LimitExceeded, PermissionRefused
 from bullpen.domain.events.improve import (
     BatchBisected,
     ChangeLanded,
@@ -199,6 +199,9 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
         stored = await session_queries.get_session(uow, session_id)
     if stored.paused:
         return Chosen((), paused=True)
+    begun = tuple(item.id for item in items if item.state is ItemState.IN_PROGRESS)
+    if begun:  # chosen before a crash, which came before the choice was kept
+        return Chosen(begun)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
     size = min(means.settings.batch, 4**wave)
@@ -310,7 +313,16 @@ async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) 
     )
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
-    return Ended(Stage.DONE, done.branch, done.commit, done.landed, done.failed)
+    return Ended(
+        Stage.DONE,
+        done.branch,
+        done.commit,
+        done.landed,
+        done.failed,
+        problem=done.problem,
+        remedy=done.remedy,
+        exit_status=PermissionRefused.exit_status,
+    )
 
 
 async def _advance(bench: Bench, session_id: SessionId, stage: Stage) -> None:

@@ -1,0 +1,27 @@
+"""Say yes to a question that waits for a person."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bullpen.cli.arguments import change_records
+
+if TYPE_CHECKING:
+    from bullpen.domain.ids import SessionId
+    from bullpen.kernel.storage.unit_of_work import UnitOfWork
+
+
+@click.command()
+@click.argument("approval")
+def approve(approval: str) -> int:
+    """Let what APPROVAL asks for be done. See `bullpen approvals`."""
+    from bullpen.work.actions.approvals import answer_approval
+
+    async def change(uow: "UnitOfWork") -> "SessionId":
+        return await answer_approval(uow, approval, approved=True)
+
+    click.echo(f"{approval} is approved (session {change_records(change)}).")
+    return 0
+
+
+COMMAND = approve

@@ -1,0 +1,27 @@
+"""Say no to a question that waits for a person."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+from bullpen.cli.arguments import change_records
+
+if TYPE_CHECKING:
+    from bullpen.domain.ids import SessionId
+    from bullpen.kernel.storage.unit_of_work import UnitOfWork
+
+
+@click.command()
+@click.argument("approval")
+def deny(approval: str) -> int:
+    """Refuse what APPROVAL asks for. See `bullpen approvals`."""
+    from bullpen.work.actions.approvals import answer_approval
+
+    async def change(uow: "UnitOfWork") -> "SessionId":
+        return await answer_approval(uow, approval, approved=False)
+
+    click.echo(f"{approval} is denied (session {change_records(change)}).")
+    return 0
+
+
+COMMAND = deny

@@ -1,0 +1,140 @@
+"""A machine that lacks something: no git, no sandbox, no space, no permission."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.e2e.bad_input.ground import SAMPLE, Ground, snapshot
+
+AS_NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount and to become another user")
+
+
+def _without(*names: str) -> Sequence[str]:
+    """Run in a mount namespace in which these programs cannot be executed."""
+    places = [place for name in names if (place := shutil.which(name))]
+    hide = " && ".join(f"mount --bind /dev/null {place}" for place in places) or "true"
+    return ("unshare", "--mount", "--propagation=private", "sh", "-c", f'{hide} && exec "$@"', "sh")
+
+
+@contextmanager
+def _mounted(place: Path, *options: str) -> Iterator[None]:
+    subprocess.run(["mount", *options, str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.req("BOX-01")
+@as_root
+def test_without_a_sandbox_nothing_runs(ground: Ground) -> None:
+    path = ground.repository(
+        "repository", {**SAMPLE, "conftest.py": f"open({str(ground.folder / 'ran')!r}, 'w')\n"}
+    )
+    hidden = {"DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    answer = ground.improve(path, env=hidden, through=_without("bwrap", "docker"))
+    assert answer.status == 6, answer.said
+    assert "Nothing here can run code in isolation" in answer.problem
+    assert "Install bubblewrap" in answer.problem
+    assert not (ground.folder / "ran").exists()
+    assert ground.branches(path) == []
+
+
+def test_without_git_it_says_how_to_get_it(ground: Ground) -> None:
+    path = ground.repository("repository")
+    programs = ground.folder / "bin"
+    programs.mkdir()
+    for folder in os.environ["PATH"].split(":"):
+        for file in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            if file.name != "git" and not os.path.lexists(programs / file.name):
+                (programs / file.name).symlink_to(file)
+    answer = ground.improve(path, env={"PATH": str(programs)})
+    assert answer.status == 6, answer.said
+    assert "git is not installed. Install git" in answer.problem
+
+
+def test_a_home_that_cannot_be(ground: Ground) -> None:
+    path = ground.repository("repository")
+    (ground.folder / "file").write_text("x")
+    answer = ground.improve(path, env={"BULLPEN_HOME": str(ground.folder / "file")})
+    assert answer.status in (3, 7), answer.said
+    assert "BULLPEN_HOME" in answer.remedy
+
+
+@as_root
+def test_a_home_of_somebody_else(ground: Ground) -> None:
+    path = ground.repository("repository")
+    _open_to_all(ground.folder)
+    ground.home.mkdir(mode=0o700)
+    answer = ground.improve(path, through=AS_NOBODY)
+    assert answer.status == 3, answer.said
+    assert "BULLPEN_HOME" in answer.remedy
+
+
+@as_root
+def test_a_repository_that_may_not_be_read(ground: Ground) -> None:
+    path = ground.repository("repository")
+    _open_to_all(ground.folder)
+    path.chmod(0o700)
+    answer = ground.improve(path, through=AS_NOBODY)
+    assert answer.status == 2, answer.said
+    assert "may not be read" in answer.problem
+
+
+@as_root
+@pytest.mark.slow
+@pytest.mark.parametrize("size", ["400k", "1m", "4m"])
+def test_a_full_disk_loses_nothing(ground: Ground, size: str) -> None:
+    path = ground.repository("repository", {**SAMPLE, "big.py": os.urandom(3_000_000).hex()})
+    before = snapshot(path)
+    ground.home.mkdir()
+    with _mounted(ground.home, "-t", "tmpfs", "-o", f"size={size}", "tmpfs"):
+        answer = ground.improve(path, "--session", "full")
+        assert answer.status in (5, 7), answer.said
+        assert "space" in answer.problem
+        assert snapshot(path) == before
+        subprocess.run(["mount", "-o", "remount,size=200m", str(ground.home)], check=True)
+        again = ground.improve(path, "--session", "full", "--resume")
+        if again.status == 2:  # it was full before there was a session
+            again = ground.improve(path, "--session", "full")
+        assert again.status == 0, again.said
+        assert again.result["done"]["count"] == 1
+
+
+@as_root
+@pytest.mark.req("IMP-03")
+def test_a_repository_that_may_not_be_written(ground: Ground) -> None:
+    path = ground.repository("repository")
+    with _mounted(path, "--bind", str(path)):
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(path)], check=True)
+        answer = ground.improve(path)
+    assert answer.status == 3, answer.said
+    assert "may not be written" in answer.problem
+    fetch = answer.remedy.partition("git fetch ")[2].split()
+    ground.git(path, "fetch", "--quiet", *fetch)
+    assert len(ground.branches(path)) == 1
+    assert "import os" not in ground.git(path, "show", f"{ground.branches(path)[0]}:sums.py")
+
+
+@as_root
+@pytest.mark.slow
+def test_an_ordinary_user_can_work(ground: Ground) -> None:
+    path = ground.repository("repository")
+    _open_to_all(ground.folder)
+    ground.home.mkdir()
+    subprocess.run(["chown", "-R", "65534:65534", str(path), str(ground.home)], check=True)
+    answer = ground.improve(path, through=AS_NOBODY, env={"HOME": str(ground.home)})
+    assert answer.status == 0, answer.said
+    assert answer.result["done"]["count"] == 1
+
+
+def _open_to_all(folder: Path) -> None:
+    """Make the way to a folder passable for everybody, as far as it is the tests' own."""
+    for place in (folder, *folder.parents):
+        if place.name.startswith(("pytest-", "test_")):
+            place.chmod(0o755)
