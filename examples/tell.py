@@ -12,13 +12,17 @@ from typing import TypeVar
 from bullpen.analysis.queries import list_findings
 from bullpen.app import open_records
 from bullpen.domain.events.agent import ToolFinished
-from bullpen.domain.events.improve import BranchPublished, ChangeRefused, ChangeSentBack, TestsRun
+from bullpen.domain.events.improve import (
+    BranchPublished,
+    ChangeRefused,
+    ChangeSentBack,
+    TestsRun,
+)
 from bullpen.domain.ids import SessionId
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.settings import Settings, read_settings
 from bullpen.work.queries import list_items, list_tasks
-
 
 Kind = TypeVar("Kind")
 
@@ -88,16 +92,15 @@ def _came_back(story: Story) -> Iterator[str]:
     items = {item.id: item for item in story.items}
     for back in _of(story, ChangeSentBack):
         item = items[back.item_id]
-        other = next((one for one in story.items if one.id in back.reason), None)
         end = "done again upon it, and landed" if item.state is ItemState.DONE else f"then {item.state.value}"
         yield f"\nTwo changes met: {_name(item)}"
-        yield f"  {back.reason.replace(other.id, _name(other)) if other else back.reason}"
+        yield f"  {back.reason.split(' with ', 1)[0]} with a change that landed first"
         yield f"  It came back from the merge queue, was {end}."
 
 
 def _left(story: Story) -> Iterator[str]:
     waiting = [item for item in story.items if "--approve" in item.reason]
-    no_recipe = [item for item in story.items if item.state is ItemState.PROPOSED]
+    no_recipe = [item for item in story.items if not item.draft.recipe]
     yield f"\nLeft: {len(waiting)} items wait for your yes (--approve RULE), {len(no_recipe)} need a person or a language model."
 
 

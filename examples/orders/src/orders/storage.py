@@ -52,7 +52,7 @@ class Storage:
     def numbers(self, customer: str) -> list[str]:
         """The orders of a customer."""
         cursor = self.connection.cursor()
-        cursor.execute("SELECT number FROM orders WHERE customer = '%s' ORDER BY number" % customer)
+        cursor.execute("SELECT number FROM orders WHERE customer = '%s' ORDER BY number" % (customer,))
         return [row[0] for row in cursor.fetchall()]
 
     def all(self) -> list[Order]:
