@@ -2,30 +2,31 @@
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit bench clean
+.PHONY: help setup run test check unit bench mutants clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
-$(BIN)/bullpen: pyproject.toml uv.lock scripts/setup
+setup: ## make .venv with the bullpen command in it
 	@bash scripts/setup
-
-setup: $(BIN)/bullpen ## make .venv with the bullpen command in it
 
 run: setup ## improve the sample repository and show the result
 	@bash scripts/run_sample
 
-test: setup ## everything: checks, unit, integration, end to end
+test: ## everything: checks, unit, integration, end to end
 	@bash scripts/test
 
 check: setup ## the fast gates: format, lint, types, import contracts
 	@bash scripts/check
 
 unit: setup ## the fast tests
-	@$(BIN)/python -m pytest -q -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow"
 
 bench: setup ## comparisons with peers and with the physical limit, as ratios
 	@$(BIN)/python -m bench
+
+mutants: setup ## break the core on purpose, and count how many breaks the tests notice
+	@$(BIN)/python -m bench.mutants
 
 clean: ## remove what setup and tests made
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov

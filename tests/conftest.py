@@ -6,14 +6,14 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.machine.needs import Machine
+from tests.machine.requirements import listing
 
 from bullpen.domain.actor import Actor, local_person
 from bullpen.kernel.bus.log import EventLog
 from bullpen.kernel.storage.database import Database, open_store
 from bullpen.sandbox.base import Sandbox
 from bullpen.sandbox.choose import choose_sandbox
-from tests.machine.needs import Machine
-from tests.machine.requirements import listing
 
 _MACHINE = pytest.StashKey[Machine]()
 _ONE_AT_A_TIME = ("docker",)  # an engine is started once, in one of the processes that run tests
@@ -48,7 +48,7 @@ def needed(item: pytest.Item) -> list[str]:
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
     if not session.config.getoption("--requirements"):
         return None
-    print(listing(session.items))
+    session.config.get_terminal_writer().line(listing(session.items))
     return True
 
 

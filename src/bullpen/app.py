@@ -59,10 +59,12 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         Missing: no sandbox works on this machine; the message says how to get one.
     """
     from bullpen.agents.registry import load_roster
+    from bullpen.analysis.cache import ObservationCache
     from bullpen.flow.improve.crew import Crew
     from bullpen.flow.improve.means import Means
     from bullpen.flow.improve.recipe_workers import CodemodWorkers, offloaded
     from bullpen.flow.improve.session import OpenSessions
+    from bullpen.flow.improve.timed_sandbox import TimedSandbox
     from bullpen.flow.workflows.work_item import Bench
     from bullpen.models.registry import Models
     from bullpen.recipes.base import catalogue
@@ -73,7 +75,10 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         count = settings.parallel or os.cpu_count() or 1
         workers = CodemodWorkers(count)
         recipes = offloaded(catalogue(), workers)
-        means = Means(settings, records.database, records.actor, sandbox, asyncio.Semaphore(count), recipes)
+        timed, cache = TimedSandbox(sandbox), ObservationCache(settings.home / "cache" / "observations")
+        means = Means(
+            settings, records.database, records.actor, timed, asyncio.Semaphore(count), recipes, cache
+        )
         crew = Crew(means, Models(_aliases(settings.model)), load_roster())
         warming = asyncio.create_task(workers.warm())
         try:
@@ -81,6 +86,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         finally:
             warming.cancel()
             workers.close()
+            cache.close()
 
 
 @asynccontextmanager

@@ -7,8 +7,6 @@ from pathlib import Path
 import pytest
 
 from bullpen.analysis.base import SourceTree
-from bullpen.sandbox.base import Sandbox
-from bullpen.sandbox.choose import choose_sandbox
 
 
 def tree_of(root: Path, files: Mapping[str, str | bytes]) -> SourceTree:
@@ -39,9 +37,3 @@ def make_tree(tmp_path: Path) -> MakeTree:
         return tree_of(root, files)
 
     return make
-
-
-@pytest.fixture
-async def sandbox() -> Sandbox:
-    """A sandbox that really runs what it is given."""
-    return (await choose_sandbox())[0]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bullpen.domain.errors import Missing
 from bullpen.domain.test_report import SuiteEnd
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Limits, Sandbox
@@ -42,10 +41,7 @@ def environment() -> Environment:
 
 @pytest.fixture
 async def box() -> Sandbox:
-    try:
-        return (await choose_sandbox())[0]
-    except Missing as error:
-        pytest.skip(error.sentence)
+    return (await choose_sandbox())[0]
 
 
 def write(root: Path, runner: Runner, which: int) -> Path:

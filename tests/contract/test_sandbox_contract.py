@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bullpen.domain.errors import BullpenError, InvalidInput
+from bullpen.domain.errors import InvalidInput
 from bullpen.sandbox.backends.bubblewrap import Bubblewrap, Rights
 from bullpen.sandbox.base import MEBIBYTE, Backend, Command, End, Limits, Mount, Network, Outcome
 from bullpen.sandbox.choose import BACKENDS
@@ -32,29 +32,21 @@ _POORER = {
     "bubblewrap-chown": {"use_idmap": False},
     "bubblewrap-userns": {"rights": Rights.DROPPED, "use_cgroups": False},
 }
+_SHARING = ("bubblewrap", "docker", "bubblewrap-chown")  # those that can limit the share of the processors
 _OPEN_BASE = Path("/tmp")  # enterable by every user, unlike the usual folder for tests
 
 
 def _way(name: str) -> object:
     """The embedded default is held to everything in the fast part too; the others take their time."""
-    machine = "bubblewrap" if name in _POORER else name
+    machine = ("bubblewrap", "root") if name in _POORER else (name,)
     slow = () if name == "bubblewrap" else (pytest.mark.slow,)
-    return pytest.param(name, marks=(pytest.mark.needs(machine), *slow))
+    return pytest.param(name, marks=(pytest.mark.needs(*machine), *slow))
 
 
 @pytest.fixture(params=[_way(name) for name in (*_RUNNING, *_POORER)])
 async def sandbox(request: pytest.FixtureRequest) -> Backend:
     name: str = request.param
-    if name in _POORER and os.geteuid() != 0:
-        pytest.skip("an ordinary user has one way only, which the plain name tests")
-    try:
-        backend = replace(Bubblewrap(), **_POORER[name]) if name in _POORER else BACKENDS.load(name)
-    except BullpenError as error:
-        pytest.skip(error.sentence)
-    probe = await backend.probe()
-    if not probe.works:
-        pytest.skip(f"{name}: {probe.reason}")
-    return backend
+    return replace(Bubblewrap(), **_POORER[name]) if name in _POORER else BACKENDS.load(name)
 
 
 @pytest.fixture
@@ -344,9 +336,9 @@ async def test_a_file_cannot_grow_beyond_its_limit(sandbox: Backend, workspace: 
 
 
 @pytest.mark.req("BOX-02")
+@pytest.mark.needs("processor shares")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _SHARING], indirect=True)
 async def test_the_share_of_the_processors_is_limited(sandbox: Backend) -> None:
-    if "processor share not limited" in (await sandbox.probe()).weaknesses:
-        pytest.skip("the backend says that it cannot")
     script = (
         "import time\nend=time.monotonic()+2\nused=time.process_time()\n"
         "while time.monotonic()<end: pass\nprint(time.process_time()-used)"
@@ -386,9 +378,8 @@ async def test_files_of_the_host_cannot_be_read(sandbox: Backend, workspace: Pat
 
 
 @pytest.mark.req("BOX-04")
+@pytest.mark.needs("root")  # an ordinary user's own files are readable where that user mounts them
 async def test_a_private_file_of_ours_in_a_mount_cannot_be_read(sandbox: Backend, tmp_path: Path) -> None:
-    if os.geteuid() != 0:
-        pytest.skip("an ordinary user's own files are readable where that user mounts them")
     shared = tmp_path / "shared"
     shared.mkdir()
     (shared / "key").write_text("key")

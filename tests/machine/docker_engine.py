@@ -9,7 +9,6 @@ from pathlib import Path
 
 import docker
 from docker.errors import DockerException
-
 from tests.machine.server import CannotStart, end, find_program, wait_until
 
 

@@ -15,10 +15,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bullpen.sandbox.choose import BACKENDS
 from tests.machine.docker_engine import start_engine
 from tests.machine.postgres import Cluster, start_cluster
 from tests.machine.server import CannotStart
+
+from bullpen.sandbox.backends.bubblewrap import Bubblewrap, Rights
+from bullpen.sandbox.choose import BACKENDS
 
 Probe = Callable[["Machine"], str]
 
@@ -55,6 +57,26 @@ def _sandbox(name: str) -> Probe:
     return probe
 
 
+def _able(*weaknesses: str) -> Probe:
+    """The embedded sandbox, without these weaknesses."""
+
+    def probe(_machine: Machine) -> str:
+        answer = asyncio.run(BACKENDS.load("bubblewrap").probe())
+        found = [weakness for weakness in weaknesses if weakness in answer.weaknesses]
+        return answer.reason if not answer.works else "; ".join(found)
+
+    return probe
+
+
+def _program(name: str) -> Probe:
+    return lambda _machine: "" if shutil.which(name) else f"{name} is not installed"
+
+
+def _mounts(_machine: Machine) -> str:
+    dropped = Bubblewrap().rights is Rights.DROPPED
+    return "this user may not mount, so files are handed over" if dropped else ""
+
+
 def _docker(machine: Machine) -> str:
     if reason := _sandbox("docker")(machine):
         os.environ["DOCKER_HOST"] = machine.ending.enter_context(start_engine())
@@ -87,8 +109,11 @@ def _ordinary_user(_machine: Machine) -> str:
 PROBES: dict[str, Probe] = {
     "bubblewrap": _sandbox("bubblewrap"),
     "docker": _docker,
+    "gcc": _program("gcc"),
+    "mounts": _mounts,
     "network": _network,
     "ordinary user": _ordinary_user,
     "postgresql": _postgresql,
+    "processor shares": _able("processor share not limited"),
     "root": _root,
 }

@@ -18,5 +18,6 @@ def shown_by(items: Iterable[pytest.Item]) -> Mapping[str, list[str]]:
 def listing(items: Iterable[pytest.Item]) -> str:
     """For people: a requirement, and below it the tests that show it."""
     return "\n".join(
-        "\n  ".join((f"{requirement} ({len(tests)})", *tests)) for requirement, tests in shown_by(items).items()
+        "\n  ".join((f"{requirement} ({len(tests)})", *tests))
+        for requirement, tests in shown_by(items).items()
     )

@@ -1,11 +1,9 @@
 """Characterisation and error-path tests, observed in a real sandbox and run with a real pytest."""
 
-import asyncio
 import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,31 +15,11 @@ from bullpen.recipes._inputs import calls_to_try
 from bullpen.recipes._observer import literal
 from bullpen.recipes.base import RecipeJob
 from bullpen.recipes.python_tests import RECIPES
-from bullpen.sandbox.base import Command, End, Outcome
+from bullpen.sandbox.backends.bubblewrap import Bubblewrap
 
-pytestmark = [pytest.mark.slow, pytest.mark.needs("bwrap")]
+pytestmark = [pytest.mark.slow, pytest.mark.needs("bubblewrap")]
 BY_NAME = {recipe.name: recipe for recipe in RECIPES}
 CHARACTERISE, ERROR_PATH = BY_NAME["characterise-function"], BY_NAME["test-error-path"]
-
-
-class Bubblewrap:
-    """Runs commands in bubblewrap: no network, nothing writable but /tmp, the workspace at /work."""
-
-    async def run(self, command: Command, on_output: Callable[[bytes], None] | None = None) -> Outcome:
-        assert command.workspace is not None
-        argv = ["bwrap", "--unshare-all", "--die-with-parent", "--new-session", "--clearenv"]
-        for folder in ("/usr", "/bin", "/lib", "/lib64"):
-            argv += ["--ro-bind-try", folder, folder]
-        argv += ["--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp"]
-        argv += ["--ro-bind", os.fspath(command.workspace), "/work", "--chdir", command.cwd]
-        for name, value in command.env.items():
-            argv += ["--setenv", name, value]
-        process = await asyncio.create_subprocess_exec(
-            *argv, "--", *command.argv, stdin=-1, stdout=-1, stderr=-1
-        )
-        async with asyncio.timeout(command.limits.wall_seconds):
-            stdout, stderr = await process.communicate(command.stdin)
-        return Outcome(command.argv, End.EXITED, process.returncode, stdout, stderr, 0.0, 0.0, 0)
 
 
 def project(root: Path, source: str, path: str = "src/shop/price.py", **files: str) -> Path:

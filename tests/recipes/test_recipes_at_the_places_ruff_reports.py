@@ -14,6 +14,23 @@ from bullpen.recipes.base import Codemod, catalogue
 EXAMPLES = Path(__file__).parent / "examples"
 RECIPES = {one.name: one for one in catalogue().recipes if isinstance(one, Codemod)}
 
+# Cases of other analysers' rules, or that ruff is too careful to report: a piece of each, by recipe.
+QUIET = (
+    ("except-base-exception", "raise\n"),
+    ("http-timeout", "base_url=base"),
+    ("jinja-autoescape", "loader=loader,"),
+    ("ssh-known-hosts-only", "paramiko.AutoAddPolicy)\nclient"),
+    ("remove-else-after-jump", "elif a:"),
+    ("close-read-file", "def f(path, file)"),
+    ("list-comprehension", "żółty"),
+    ("dict-comprehension", "out[key] = row.strip()\n    return"),
+    ("dict-comprehension", "still_waiting_for_results"),
+)
+
+
+def is_quiet(recipe: str, before: str) -> bool:
+    return any(recipe == name and piece in before.replace("«", "") for name, piece in QUIET)
+
 
 def cases() -> list[tuple[str, str, str]]:
     tables = [
@@ -52,8 +69,9 @@ def test_a_place_reported_by_ruff_is_mended(recipe: str, before: str, after: str
     source = before.replace("«", "")
     marked = {number for number, line in enumerate(before.split("\n"), 1) if "«" in line}
     sites = [site for site in reported(source, RECIPES[recipe].fixes) if site.line in marked]
+    assert bool(sites) is not is_quiet(recipe, before)
     if not sites:
-        pytest.skip("ruff does not report this case; another analyser does")
+        return
     changed = RECIPES[recipe].rewrite(source, sites)
     assert changed != source
     if len(sites) == before.count("«"):

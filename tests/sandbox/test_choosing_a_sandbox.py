@@ -53,9 +53,6 @@ async def test_the_double_is_had_by_name_only() -> None:
 async def test_where_nothing_works_the_reasons_and_the_remedies_are_said() -> None:
     """A sandbox is such a place: inside it no further namespace can be made, and no engine answers."""
     outer = Bubblewrap()
-    probe = await outer.probe()
-    if not probe.works:
-        pytest.skip(probe.reason)
     source, packages = Path(bullpen.__file__).parent.parent, Path(pyseccomp.__file__).parent
     mounts = [Mount(source, "/opt/src"), Mount(packages, "/opt/site")]
     if sys.base_prefix != "/usr":

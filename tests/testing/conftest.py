@@ -5,18 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from bullpen.domain.errors import Missing
-from bullpen.sandbox.base import Sandbox
-from bullpen.sandbox.choose import choose_sandbox
-
-
-@pytest.fixture
-async def sandbox() -> Sandbox:
-    try:
-        return (await choose_sandbox("bubblewrap"))[0]
-    except Missing as error:
-        pytest.skip(error.sentence)
-
 
 @pytest.fixture
 def project(tmp_path: Path) -> Callable[..., Path]:

@@ -181,7 +181,7 @@ def test_no_permission_is_said_in_a_sentence(user):
     assert said.endswith("may not be read. Check its permissions.")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.needs("root")
 async def test_a_repository_of_another_user(user, tmp_path):
     for path in [user.path, *user.path.rglob("*")]:
         os.lchown(path, 65534, 65534)

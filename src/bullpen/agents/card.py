@@ -21,6 +21,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 from bullpen.agents.base import RunLimits
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.money import Money
+from bullpen.kernel.yaml_text import read_yaml
 
 LONGEST_CARD = 64 * 1024  # bytes
 
@@ -95,7 +96,7 @@ def _split(text: str, source: str) -> tuple[Any, str]:
         )
     end = next(number for number, line in enumerate(lines) if number and line.rstrip() == "---")
     try:
-        matter = yaml.safe_load("\n".join(lines[1:end]))
+        matter = read_yaml("\n".join(lines[1:end]))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" line {mark.line + 2}" if mark else ""

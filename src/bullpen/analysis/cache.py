@@ -4,7 +4,7 @@ import hashlib
 import json
 import sqlite3
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,7 @@ class ObservationCache:
 
     def __init__(self, folder: Path) -> None:
         self._file = folder / _FILE
+        self._database: sqlite3.Connection | None = None
 
     def get(self, keys: Sequence[str]) -> dict[str, list[Observation]]:
         """The entries there are among ``keys``."""
@@ -69,16 +70,35 @@ class ObservationCache:
 
     @contextmanager
     def _open(self) -> Generator[sqlite3.Connection]:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(self._file, timeout=_WAIT_SECONDS)) as database, database:
-            database.execute("PRAGMA journal_mode=WAL")
-            database.execute("PRAGMA synchronous=NORMAL")
-            database.execute(_SCHEMA)
+        if self._database is None or not self._file.exists():
+            self.close()
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            self._database = _connect(self._file)
+        with self._database as database:
             yield database
 
+    def close(self) -> None:
+        """Let go of the file; the next call opens it again."""
+        if self._database is not None:
+            self._database.close()
+            self._database = None
+
     def _set_aside(self) -> None:
+        self.close()
         for suffix in ("", "-wal", "-shm"):
             self._file.with_name(_FILE + suffix).unlink(missing_ok=True)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(file, timeout=_WAIT_SECONDS)
+    try:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("PRAGMA synchronous=NORMAL")
+        database.execute(_SCHEMA)
+    except sqlite3.DatabaseError:
+        database.close()
+        raise
+    return database
 
 
 def _select(database: sqlite3.Connection, keys: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from bullpen.analysis.base import Persona
 from bullpen.domain.errors import InvalidInput, NotFound
 from bullpen.domain.finding import Concern, Finding
+from bullpen.kernel.yaml_text import read_yaml
 
 _FRONT = re.compile(r"\A---\n(.*?\n)---\n(.*)\Z", re.DOTALL)
 _WORDS = frozenset({"fault", "where", "rule", "symbol", "witnesses"})
@@ -93,7 +94,7 @@ def read_card(file_name: str, text: str) -> Persona:
     if match is None:
         raise _wrong(file_name, "it must start with front matter between two lines of '---'")
     try:
-        card = _Card.model_validate(yaml.safe_load(match[1]))
+        card = _Card.model_validate(read_yaml(match[1]))
     except yaml.YAMLError as error:
         raise _wrong(file_name, f"its front matter is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

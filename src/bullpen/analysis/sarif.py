@@ -127,6 +127,7 @@ def _result(finding: Finding, rule_index: int) -> dict[str, object]:
             "witnesses": list(finding.witnesses),
             "sameAs": list(finding.same_as),
             "url": finding.url,
+            "fix": finding.fix,
         },
     }
 
@@ -230,6 +231,7 @@ class _Properties(_Part):
     witnesses: tuple[str, ...] = ()
     sameAs: tuple[str, ...] = ()  # noqa: N815
     url: str = ""
+    fix: str = ""
     tags: tuple[str, ...] = ()
 
 
@@ -394,6 +396,7 @@ def _finding(read: _Read) -> Finding:
         witnesses=properties.witnesses if ours and properties.witnesses else (rule.partition(":")[0],),
         same_as=properties.sameAs if ours else (),
         url=properties.url if ours else read.rule.helpUri,
+        fix=properties.fix if ours else "",
         snippet=read.snippet,
     )
 

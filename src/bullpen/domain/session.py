@@ -38,7 +38,7 @@ STAGES: Mapping[Stage, frozenset[Stage]] = {
     Stage.IMPLEMENTATION: frozenset({Stage.TESTING, Stage.DONE}) | _ENDINGS,  # done: nothing could be mended
     Stage.TESTING: frozenset({Stage.VALIDATION}) | _ENDINGS,
     Stage.VALIDATION: frozenset({Stage.DONE, Stage.ANALYSIS}) | _ENDINGS,  # analysis: something is missing
-    Stage.DONE: frozenset(),
+    Stage.DONE: frozenset({Stage.INITIALIZE}),  # taken up again, when a person approved more
     Stage.FAILED: frozenset({Stage.INITIALIZE}),  # taken up again
     Stage.CANCELLED: frozenset({Stage.INITIALIZE}),
 }

@@ -15,6 +15,7 @@ import yaml
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.verdict import GateResult
+from bullpen.kernel.yaml_text import read_yaml
 
 Measured = bool | int | float | str
 
@@ -57,7 +58,7 @@ def parse_gates(text: str, where: str = "gates") -> tuple[Gate, ...]:
         InvalidInput: with the file and the gate, or the line of the YAML error, named.
     """
     try:
-        loaded: Any = yaml.safe_load(text) or {}
+        loaded: Any = read_yaml(text) or {}
     except yaml.YAMLError as error:
         place = getattr(error, "problem_mark", None)
         line = f", line {place.line + 1}" if place else ""

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bullpen.analysis.base import AnalyserRun, Persona
 from bullpen.analysis.baseline import baseline_states, read_baseline
-from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.persona_cards import load_personas, speak
 from bullpen.analysis.roast import roast
 from bullpen.analysis.sarif import BaselineState, to_sarif
@@ -64,8 +63,9 @@ async def roast_repository(
         try:
             tree = await source_tree(mirror.path, mirror.base, worktree.path, means.settings.file_bytes)
             personas = load_personas()
-            cache = ObservationCache(means.cache)
-            result = await roast(tree, means.sandbox, personas=personas, cache=cache, on_progress=on_progress)
+            result = await roast(
+                tree, means.sandbox, personas=personas, cache=means.cache, on_progress=on_progress
+            )
         finally:
             await prune_worktrees(mirror.path, folder, ())
     wanted = [found for found in result.findings if options.wants(found)]

@@ -1,21 +1,43 @@
 """Start or take up an improve session."""
 
-from bullpen.domain.errors import NotFound
+import re
+
+from bullpen.domain.errors import Conflict, InvalidInput, NotFound
 from bullpen.domain.ids import SessionId, new_id
 from bullpen.domain.session import Session, Stage
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
 from bullpen.kernel.durable import DurableEngine, Run
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.sessions.actions import create_session, note_facts, reach_stage
-from bullpen.sessions.queries import get_session, list_sessions
+from bullpen.sessions.actions import create_session, note_facts, reach_stage, resume_session
+from bullpen.sessions.queries import find_session, get_session, list_sessions
 
 
 async def new_improve_session(uow: UnitOfWork, options: ImproveOptions, session_id: str = "") -> Session:
-    """A session for these options, not yet running."""
-    name = SessionId(session_id or new_id("ses"))
+    """A session for these options, not yet running.
+
+    Raises:
+        InvalidInput: the id is no name for a folder and a branch.
+        Conflict: there is a session of that id.
+    """
+    name = SessionId(_usable(session_id) if session_id else new_id("ses"))
+    if await find_session(uow, name) is not None:
+        again = f"--resume --session {name}"
+        raise Conflict(
+            f"There is a session {name} already.", remedy=f"Go on with {again}, or choose another id."
+        )
     goal = options.goal or "find what is wrong and mend what can be proved"
     stored = OPTIONS.dump_json(options).decode()
     return await create_session(uow, name, kind="improve", goal=goal, project=options.source, options=stored)
+
+
+def _usable(session_id: str) -> str:
+    """It names a folder in Bullpen's home, a branch, and processes."""
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}", session_id):
+        return session_id
+    raise InvalidInput(
+        f"{session_id!r} cannot name a session.",
+        remedy="Use up to 40 letters, digits, - and _, beginning with a letter or a digit.",
+    )
 
 
 async def session_to_resume(uow: UnitOfWork, project: str, session_id: str = "") -> Session:
@@ -36,10 +58,16 @@ async def session_to_resume(uow: UnitOfWork, project: str, session_id: str = "")
 
 
 async def run_improve(engine: DurableEngine, uow: UnitOfWork, session: Session) -> Run:
-    """Run a session, or join its run if that was interrupted; one that failed or was stopped begins another run."""
+    """Run a session, or join its run if that was interrupted.
+
+    One whose run came to an end (it failed, it was paused, or items were approved since) begins another run, which
+    goes on from where the branch is.
+    """
     number = int(session.metadata.get("run", "0"))
-    if session.stage in (Stage.FAILED, Stage.CANCELLED):
+    if session.metadata.get("run_ended") == str(number):
         number += 1
         await note_facts(uow, session.id, run=str(number))
-        await reach_stage(uow, session.id, Stage.INITIALIZE, "taken up again")
+        await resume_session(uow, session.id)
+        if session.stage.is_final:
+            await reach_stage(uow, session.id, Stage.INITIALIZE, "taken up again")
     return await engine.start("improve", f"{session.id}:run-{number}", session.id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
 from bullpen.domain.finding import Finding
@@ -66,12 +67,13 @@ async def verify_change(means: Means, sessions: OpenSessions, change: str) -> Ve
     session = await sessions.get(session_id)
     await _require_trees(session, evidence)
     with tempfile.TemporaryDirectory(prefix="bullpen-verify-") as home:
-        fresh = replace(means, settings=means.settings.model_copy(update={"home": Path(home)}))
-        tests = _without_memory(session.tests, Path(home))
+        cache = ObservationCache(Path(home))
+        fresh, tests = replace(means, cache=cache), _without_memory(session.tests)
         try:
             before, proof = await _again(fresh, session, item.draft, known, evidence, tests)
             landed = await tests.run_against(item.change, frozenset(evidence.tests_after))
         finally:
+            cache.close()
             await prune_worktrees(session.mirror, tests.folder, ())
     claims = (
         *_tree_claims(evidence, proof),
@@ -112,12 +114,12 @@ async def _again(
     return before, await prove(fresh, tests.folder, case, tests)
 
 
-def _without_memory(tests: ProjectTests, home: Path) -> ProjectTests:
+def _without_memory(tests: ProjectTests) -> ProjectTests:
     """The same project's tests, with no result kept and worktrees of their own."""
     return ProjectTests(
         mirror=tests.mirror,
         folder=tests.folder.with_name("verify"),
-        cache=home / "tests",
+        cache=None,
         environment=tests.environment,
         sandbox=tests.sandbox,
         limits=tests.limits,

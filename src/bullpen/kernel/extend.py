@@ -8,6 +8,7 @@ import ast
 import importlib
 import pkgutil
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -72,4 +73,10 @@ class ExtensionPoint(Generic[T]):
         return tuple(name for name in found if name != "base" and not name.startswith("_"))
 
     def _foreign(self) -> dict[str, EntryPoint]:
-        return {point.name: point for point in entry_points(group=self.package)}
+        return _entry_points(self.package)
+
+
+@cache
+def _entry_points(group: str) -> dict[str, EntryPoint]:
+    """Reading the metadata of everything installed takes milliseconds, and it does not change while we run."""
+    return {point.name: point for point in entry_points(group=group)}

@@ -16,13 +16,19 @@ from bullpen.sessions.tables import session
 
 async def get_session(uow: UnitOfWork, session_id: str) -> Session:
     """One session; NotFound if there is none of that id in the actor's organization."""
-    uow.actor.require(Scope.READ)
-    row = await uow.fetch_one(uow.rows_of(session).where(session.c.id == session_id))
-    if row is None:
+    found = await find_session(uow, session_id)
+    if found is None:
         raise NotFound(
             f"There is no session {session_id}.", remedy="See `bullpen sessions` for those there are."
         )
-    return _session(row)
+    return found
+
+
+async def find_session(uow: UnitOfWork, session_id: str) -> Session | None:
+    """One session, or None if there is none of that id in the actor's organization."""
+    uow.actor.require(Scope.READ)
+    row = await uow.fetch_one(uow.rows_of(session).where(session.c.id == session_id))
+    return None if row is None else _session(row)
 
 
 async def list_sessions(

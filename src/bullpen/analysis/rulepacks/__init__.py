@@ -16,6 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, HttpUrl, Val
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.finding import Concern, Severity
+from bullpen.kernel.yaml_text import read_yaml
 
 FOLDER = Path(__file__).parent
 _TOKEN = re.compile(r"\\.|.", re.DOTALL)
@@ -153,7 +154,7 @@ def read_rule(text: str, file: str) -> PackRule:
         InvalidInput: the sentence names the file and every field that is wrong.
     """
     try:
-        rule = PackRule.model_validate(yaml.safe_load(text))
+        rule = PackRule.model_validate(read_yaml(text))
     except yaml.YAMLError as error:
         raise InvalidInput(
             f"The rule file {file} is not YAML: {error}", remedy="Correct its syntax."

@@ -115,6 +115,15 @@ class BatchBisected(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TimeSpent(Event):
+    """Where this process's time went: ``sandboxed`` seconds had at least one test or analyser running."""
+
+    whole: float
+    sandboxed: float
+    commands: int
+
+
+@dataclass(frozen=True, slots=True)
 class BranchPublished(Event):
     """The branch is in the person's repository (or, for a URL, in Bullpen's copy)."""
 

@@ -1,10 +1,10 @@
 """What the tools of an agent call while it works on one item: tests, analysers, worktree, gates."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.roast import quick_check
 from bullpen.domain.errors import NotFound
 from bullpen.domain.finding import Finding
@@ -15,6 +15,7 @@ from bullpen.flow.improve.open import source_tree
 from bullpen.flow.improve.prove import candidate_commit
 from bullpen.flow.improve.select import expected_of, touching_tests
 from bullpen.flow.improve.session import ImproveSession
+from bullpen.sandbox.changes import Mark, scan
 from bullpen.testing.base import TestRequest
 from bullpen.vcs.trees import read_file
 from bullpen.vcs.worktrees import Worktree, restore_tree, snapshot_tree
@@ -26,10 +27,14 @@ class ItemWorktree:
 
     worktree: Worktree
     tip: str
+    _last: list[tuple[dict[str, Mark], str]] = field(default_factory=list[tuple[dict[str, Mark], str]])
 
     async def snapshot(self) -> str:
-        """See ``Worktree.snapshot``."""
-        return await snapshot_tree(self.worktree)
+        """See ``Worktree.snapshot``; while no file's inode, size or change time moved, the last one holds."""
+        marks = await asyncio.to_thread(scan, self.worktree.path)
+        if not self._last or self._last[0][0] != marks:
+            self._last[:] = [(marks, await snapshot_tree(self.worktree))]
+        return self._last[0][1]
 
     async def restore(self, tree: str) -> None:
         """See ``Worktree.restore``."""
@@ -77,9 +82,8 @@ class ItemInspector:
         tree = await self.worktree.snapshot()
         files = await source_tree(self.worktree.worktree.mirror, tree, root, self.means.settings.file_bytes)
         there = [path for path in (paths or list(files.files)) if path in files.files]
-        cache = ObservationCache(self.means.cache)
         found = await quick_check(
-            files, there, self.means.sandbox, rules=self.rules, known=self.known, cache=cache
+            files, there, self.means.sandbox, rules=self.rules, known=self.known, cache=self.means.cache
         )
         return found.findings
 

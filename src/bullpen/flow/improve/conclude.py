@@ -1,21 +1,26 @@
 """Conclude: look again, hold the branch against the gates, hand it over, write the reports."""
 
 import asyncio
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
-from bullpen.domain.events.improve import BranchPublished, ReportWritten
+from bullpen.domain.events.improve import BranchPublished, ReportWritten, TimeSpent
 from bullpen.domain.ids import SessionId
-from bullpen.domain.session import STAGES, Stage
+from bullpen.domain.session import STAGES, Session, Stage
+from bullpen.domain.test_report import TestReport
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.improve.look import Moment, View, look
+from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.session import ImproveSession, OpenSessions
-from bullpen.flow.reports.base import ReportFormat, RunReport
+from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
+from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
 from bullpen.kernel.extend import ExtensionPoint
+from bullpen.sandbox.base import MEBIBYTE
+from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import reach_stage
 from bullpen.sessions.queries import get_session
 from bullpen.vcs.commits import resolve_commit, update_ref
@@ -50,6 +55,7 @@ async def conclude(
         await _publish(means, session, branch, tip)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
+    await _record_time(means, session_id)
     await write_reports(means, session_id)
     await prune_worktrees(session.mirror, means.folder(session_id).worktrees, ())
     await _reach(means, session_id, Stage.DONE)
@@ -60,6 +66,13 @@ async def conclude(
         states.count(ItemState.DONE),
         states.count(ItemState.BLOCKED),
     )
+
+
+async def _record_time(means: Means, session_id: SessionId) -> None:
+    watch = means.sandbox
+    spent = TimeSpent(time.monotonic() - watch.started, watch.busy, watch.commands)
+    async with means.database.transaction(means.actor) as uow:
+        uow.record(session_id, spent)
 
 
 async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionId, tip: str) -> None:
@@ -83,9 +96,52 @@ async def _publish(means: Means, session: ImproveSession, branch: str, tip: str)
         uow.record(session.id, BranchPublished(branch, tip, str(published.repository)))
 
 
+async def read_run_report(means: Means, session_id: SessionId) -> RunReport:
+    """All that is known of a session whose repository was looked at; the limits are those of now."""
+    before = await _tested_before(means, session_id)
+    async with means.database.view(means.actor) as uow:
+        session = await session_queries.get_session(uow, session_id)
+        ground = _ground(means, session)
+        return await gather(uow, session_id, ground, before, await _tested_again(means, session_id))
+
+
+async def _tested_before(means: Means, session_id: SessionId) -> TestReport:
+    """How the tests were, with the coverage that was measured later on the same commit."""
+    report = await read_report(means, session_id, Moment.BEFORE)
+    if not await has_report(means, session_id, Moment.MEASURED):
+        return report
+    return replace(report, coverage=(await read_report(means, session_id, Moment.MEASURED)).coverage)
+
+
+async def _tested_again(means: Means, session_id: SessionId) -> TestReport | None:
+    stored = await has_report(means, session_id, Moment.AFTER)
+    return await read_report(means, session_id, Moment.AFTER) if stored else None
+
+
+def _ground(means: Means, session: Session) -> Ground:
+    opened = OPENED.validate_json(session.metadata["opened"])
+    limits = _limits(means, OPTIONS.validate_json(session.options))
+    return Ground(opened.name, opened.base, opened.mirror, opened.notes, limits)
+
+
+def _limits(means: Means, options: ImproveOptions) -> dict[str, str]:
+    """What the work was held to, in words for people."""
+    settings, tests = means.settings, means.test_limits()
+    return {
+        "sandbox": settings.sandbox,
+        "model": settings.model,
+        "one run of the tests": f"{tests.wall_seconds:g} s, {tests.memory_bytes // MEBIBYTE} MiB of memory",
+        "one agent on one item": f"{settings.agent_seconds:g} s",
+        "attempts at one item": str(settings.attempts),
+        "items taken on": f"at most {options.max_items}",
+        "files looked at": f"up to {settings.file_bytes / 1e6:g} MB",
+        "budget for models": str(options.budget) if options.budget.micro_usd else "none set",
+    }
+
+
 async def write_reports(means: Means, session_id: SessionId) -> list[Path]:
     """Every format there is, from the records; can be called again at any time."""
-    report = await gather(means, session_id)
+    report = await read_run_report(means, session_id)
     folder = means.folder(session_id).reports
     written = [await asyncio.to_thread(_write, folder, kind, report) for kind in FORMATS.load_all().values()]
     async with means.database.transaction(means.actor) as uow:

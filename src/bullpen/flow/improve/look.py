@@ -10,7 +10,6 @@ from pathlib import Path
 
 from bullpen.analysis import actions as findings_actions
 from bullpen.analysis.base import Persona
-from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.persona_cards import load_personas, speak
 from bullpen.analysis.roast import Roast, roast
 from bullpen.domain.events.improve import PersonaSpoke, RoastFinished, TestsRun
@@ -115,8 +114,7 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
 
 async def _roast(means: Means, worktree: Worktree, view: View, coverage: Coverage | None) -> Roast:
     tree = await source_tree(worktree.mirror, view.commit, worktree.path, means.settings.file_bytes, coverage)
-    cache = ObservationCache(means.cache)
-    return await roast(tree, means.sandbox, personas=load_personas(), cache=cache, known=view.known)
+    return await roast(tree, means.sandbox, personas=load_personas(), cache=means.cache, known=view.known)
 
 
 async def _store(means: Means, session_id: SessionId, view: View, result: Roast, seconds: float) -> None:

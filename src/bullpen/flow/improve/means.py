@@ -4,12 +4,14 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.analysis.cache import ObservationCache
 from bullpen.domain.actor import Actor
 from bullpen.domain.ids import SessionId
+from bullpen.flow.improve.timed_sandbox import TimedSandbox
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database
 from bullpen.recipes.base import Catalogue
-from bullpen.sandbox.base import MEBIBYTE, Limits, Sandbox
+from bullpen.sandbox.base import MEBIBYTE, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,19 +21,15 @@ class Means:
     settings: Settings
     database: Database
     actor: Actor
-    sandbox: Sandbox
+    sandbox: TimedSandbox
     lanes: asyncio.Semaphore
     recipes: Catalogue
+    cache: ObservationCache  # what analysers said of contents seen before
 
     @property
     def mirrors(self) -> Path:
         """Bullpen's own bare copies of repositories."""
         return self.settings.home / "mirrors"
-
-    @property
-    def cache(self) -> Path:
-        """What analysers said of contents seen before."""
-        return self.settings.home / "cache" / "observations.db"
 
     def folder(self, session_id: SessionId) -> "SessionFolder":
         """Where a session keeps its files."""

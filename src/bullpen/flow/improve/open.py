@@ -12,7 +12,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.options import ImproveOptions
 from bullpen.vcs.mirror import fetch_mirror
 from bullpen.vcs.source import Source, SourceKind, open_source
-from bullpen.vcs.trees import TreeEntry, lfs_pointers, list_tree, outside_links
+from bullpen.vcs.trees import TreeEntry, has_lfs_rules, lfs_pointers, list_tree, outside_links
 
 _FOREIGN = (
     "node_modules/",
@@ -76,8 +76,8 @@ async def source_tree(
     mirror: Path, treeish: str, root: Path, largest: int, coverage: Coverage | None = None
 ) -> SourceTree:
     """What analysers may look at of a tree that is checked out at ``root``: regular files of a size people write."""
-    pointers = frozenset(await lfs_pointers(mirror, treeish))
     entries = await list_tree(mirror, treeish, sizes=True)
+    pointers = frozenset(await lfs_pointers(mirror, treeish) if await has_lfs_rules(mirror, entries) else ())
     files = {
         entry.path: entry.blob
         for entry in entries

@@ -17,6 +17,7 @@ from bullpen.domain.ids import ItemId, SessionId, TaskId, derived_id
 from bullpen.domain.task import TaskNode
 from bullpen.domain.test_report import Coverage
 from bullpen.domain.work_item import ItemDraft, ItemState, WorkItem
+from bullpen.flow.approve import ask_for_rules
 from bullpen.flow.guards import is_test_path
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
@@ -100,6 +101,7 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
         for edge in order.broken:
             await record_broken_dependency(uow, session_id, edge.item, edge.no_longer_after, edge.reason)
         await add_tasks(uow, session_id, _tasks(session_id, opened, fresh, len(stored)))
+        await ask_for_rules(uow, session_id, fresh)
     return _count([*stored, *fresh])
 
 

@@ -14,7 +14,7 @@ from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Limits, Sandbox
 from bullpen.testing.base import Environment, Runner, TestRequest
 from bullpen.vcs.git import git
-from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
+from bullpen.vcs.worktrees import Worktree, release_worktree, take_worktree
 
 AGAIN = 2
 MOST_AGAIN = 20  # more than this is no chance
@@ -27,19 +27,18 @@ class ProjectTests:
     """Runs tests in throw-away checkouts of commits of ``mirror``, never in a worktree somebody edits.
 
     The same selection on the same tree in the same environment is run once: a tree hash names its content, so the
-    first result stands. Whole runs are kept in ``cache`` for later sessions.
+    first result stands. Whole runs are kept in ``cache`` for later sessions, if there is one.
     """
 
     mirror: Path
     folder: Path
-    cache: Path
+    cache: Path | None
     environment: Environment
     sandbox: Sandbox
     limits: Limits
     lanes: asyncio.Semaphore
     unsteady: set[str] = field(default_factory=set[str])
     _known: dict[str, TestReport] = field(default_factory=dict[str, TestReport])
-    _turn: int = 0
 
     async def run(
         self, commit: str, select: Sequence[str] = (), *, coverage: bool = False, contexts: bool = False
@@ -52,7 +51,7 @@ class ProjectTests:
         if key not in self._known:
             async with self.lanes:
                 self._known[key] = await self._run(commit, select, coverage=coverage, contexts=contexts)
-            if not select and self._known[key].end is SuiteEnd.FINISHED:
+            if self.cache and not select and self._known[key].end is SuiteEnd.FINISHED:
                 await asyncio.to_thread(write_whole, self.cache / key, REPORT.dump_json(self._known[key]))
         return self._known[key]
 
@@ -81,17 +80,17 @@ class ProjectTests:
 
     async def _recall(self, key: str) -> None:
         """A result an earlier session kept; one that cannot be read is as good as none."""
-        path = self.cache / key
+        if self.cache is None:
+            return
         try:
-            self._known[key] = REPORT.validate_json(await asyncio.to_thread(path.read_bytes))
+            self._known[key] = REPORT.validate_json(await asyncio.to_thread((self.cache / key).read_bytes))
         except (OSError, ValidationError):
             return
 
     async def _run(self, commit: str, select: Sequence[str], *, coverage: bool, contexts: bool) -> TestReport:
-        self._turn += 1
-        worktree = await take_worktree(self.mirror, self.folder, f"tests-{self._turn}", commit)
+        owner = f"tests-{secrets.token_hex(8)}"  # never taken before, so it is handed over clean
+        worktree = await take_worktree(self.mirror, self.folder, owner, commit)
         try:
-            await reset_worktree(worktree, commit)
             report = await self._report(worktree, select, coverage=coverage, contexts=contexts)
         finally:
             await release_worktree(worktree)

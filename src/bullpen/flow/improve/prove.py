@@ -2,11 +2,11 @@
 
 import asyncio
 import hashlib
+import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bullpen.analysis.cache import ObservationCache
 from bullpen.analysis.compare import Comparison, compare
 from bullpen.analysis.roast import quick_check
 from bullpen.domain.change import FileChange
@@ -25,7 +25,7 @@ from bullpen.vcs.commits import BULLPEN, commit_tree, tree_of
 from bullpen.vcs.diffs import Diff, diff_trees
 from bullpen.vcs.grafts import graft_files
 from bullpen.vcs.trees import read_blobs
-from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
+from bullpen.vcs.worktrees import Worktree, release_worktree, take_worktree
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +106,9 @@ async def look_at(
     tree = await source_tree(worktree.mirror, commit, worktree.path, means.settings.file_bytes)
     there = [path for path in paths if path in tree.files]
     python = [path for path in there if path.endswith(".py")]
-    cache = ObservationCache(means.cache)
     async with asyncio.TaskGroup() as group:
         checked = group.create_task(
-            quick_check(tree, there, means.sandbox, rules=(rule,), known=known, cache=cache)
+            quick_check(tree, there, means.sandbox, rules=(rule,), known=known, cache=means.cache)
         )
         style = group.create_task(style_problems(worktree.path, python, means.sandbox))
     return Look(checked.result().findings, style.result())
@@ -126,9 +125,8 @@ async def _looks(
     looked_at = sorted({*paths, case.draft.path})
     tip = await tip_worktree(case.mirror, folder, case.tip)
     before = await look_at(means, tip, case.tip, looked_at, case.draft.rule, ())
-    worktree = await take_worktree(case.mirror, folder, f"check-{commit}", commit)
+    worktree = await take_worktree(case.mirror, folder, f"check-{secrets.token_hex(8)}", commit)
     try:
-        await reset_worktree(worktree, commit)
         return before, await look_at(means, worktree, commit, looked_at, case.draft.rule, before.findings)
     finally:
         await release_worktree(worktree)

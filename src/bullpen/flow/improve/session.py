@@ -1,7 +1,7 @@
 """One improve session as it runs: what is loaded once and shared by all its parts."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
 from bullpen.domain.test_report import Coverage, TestReport
+from bullpen.flow.approve import approved_rules
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
@@ -78,6 +79,7 @@ async def remember(means: Means, session_id: SessionId, opened: Opened, environm
 async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     async with means.database.view(means.actor) as uow:
         stored = await queries.get_session(uow, session_id)
+        approved = await approved_rules(uow, session_id)
     opened = OPENED.validate_json(stored.metadata["opened"])
     tests = ProjectTests(
         mirror=Path(opened.mirror),
@@ -89,5 +91,6 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
         lanes=means.lanes,
     )
     spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
-    options = OPTIONS.validate_json(stored.options)
+    asked = OPTIONS.validate_json(stored.options)
+    options = replace(asked, approve=(*asked.approve, *approved))
     return ImproveSession(session_id, options, opened, tests, stored.created_at, spent=spent)

@@ -6,12 +6,12 @@ from functools import cache
 from importlib.resources import files
 from itertools import groupby
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
 from bullpen.domain.finding import Concern, Finding
 from bullpen.domain.ids import ItemId, SessionId, derived_id
 from bullpen.domain.work_item import ItemDraft
+from bullpen.kernel.yaml_text import read_yaml
 
 MOST_SITES = 40  # a change a person still reads; what is beyond it becomes a further item
 _OWN_TEMPLATES = (Concern.SECURITY, Concern.PERFORMANCE, Concern.ARCHITECTURE, Concern.QA)
@@ -109,7 +109,7 @@ def _words(alike: Sequence[Finding], recipe: RecipeNote | None) -> Mapping[str, 
 def _templates() -> Mapping[str, Template]:
     folder = files("bullpen.flow.items").joinpath("templates")
     return {
-        entry.name.removesuffix(".yaml"): Template.model_validate(yaml.safe_load(entry.read_text("utf-8")))
+        entry.name.removesuffix(".yaml"): Template.model_validate(read_yaml(entry.read_text("utf-8")))
         for entry in folder.iterdir()
         if entry.name.endswith(".yaml")
     }

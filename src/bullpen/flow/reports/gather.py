@@ -2,11 +2,11 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
 from bullpen.analysis.compare import compare
+from bullpen.analysis.persona_cards import load_personas
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events.agent import ModelReplied
 from bullpen.domain.events.improve import (
@@ -16,15 +16,14 @@ from bullpen.domain.events.improve import (
     RoastFinished,
     TestsRun,
 )
+from bullpen.domain.events.session import StageReached
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
+from bullpen.domain.session import Stage
 from bullpen.domain.test_report import TestReport
+from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.improve.look import Moment, has_report, read_report
-from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.open import Opened
-from bullpen.flow.improve.session import OPENED
-from bullpen.flow.reports.base import ItemStory, RunReport
+from bullpen.flow.reports.base import Ground, ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions import queries as session_queries
@@ -33,48 +32,45 @@ from bullpen.vcs.diffs import diff_trees
 from bullpen.work import queries
 
 
-async def gather(means: Means, session_id: SessionId) -> RunReport:
-    """All of a session's records as one value; the second look must be stored."""
-    async with means.database.view(means.actor) as uow:
-        session = await session_queries.get_session(uow, session_id)
-        before = tuple(await findings_queries.list_findings(uow, session_id, "before"))
-        after = tuple(await findings_queries.list_findings(uow, session_id, "after"))
-        items = await queries.list_items(uow, session_id)
-        events = await _all_events(uow, session_id)
-        opened = OPENED.validate_json(session.metadata["opened"])
-        stories = [await _story(uow, opened, item) for item in items]
-    tests_before = await _tests_before(means, session_id)
-    tip = session.metadata.get("tip", opened.base)
-    changed = tip != opened.base
-    compared = compare(before, after)
+async def gather(
+    uow: UnitOfWork, session_id: SessionId, ground: Ground, before: TestReport, after: TestReport | None
+) -> RunReport:
+    """All of a session's records as one value.
+
+    ``before`` and ``after`` are its two runs of the tests; ``after`` is None where there was no second one.
+    """
+    session = await session_queries.get_session(uow, session_id)
+    events = await _all_events(uow, session_id)
+    told = _second_look_told(events)
+    second = after if told else None
+    found = tuple(await findings_queries.list_findings(uow, session_id, "before"))
+    left = tuple(await findings_queries.list_findings(uow, session_id, "after")) if second else found
+    compared = compare(found, left)
     published = next((one.event for one in reversed(events) if isinstance(one.event, BranchPublished)), None)
+    tip = session.metadata.get("tip", ground.base)
     return RunReport(
         session=session,
-        name=opened.name,
-        base=opened.base,
+        name=ground.name,
+        base=ground.base,
         branch=published.branch if published else "",
-        commit=tip if changed else "",
+        commit=tip if tip != ground.base else "",
         where=published.where if published else "",
-        notes=opened.notes,
-        before=before,
-        after=after,
+        mirror=ground.mirror,
+        notes=ground.notes,
+        before=found,
+        after=left,
         gone=compared.gone,
         new=compared.new,
-        tests_before=tests_before,
-        tests_after=await read_report(means, session_id, Moment.AFTER) if changed else tests_before,
-        stories=tuple(stories),
+        tests_before=before,
+        tests_after=second or before,
+        looked_again=second is not None,
+        stories=tuple(await _stories(uow, Path(ground.mirror), session_id)),
         events=tuple(events),
         seconds=_seconds(events),
         cost=Money(sum(one.event.cost_micro_usd for one in events if isinstance(one.event, ModelReplied))),
+        personas=load_personas(),
+        limits=ground.limits,
     )
-
-
-async def _tests_before(means: Means, session_id: SessionId) -> TestReport:
-    """How the tests were, with the coverage that was measured later on the same commit."""
-    report = await read_report(means, session_id, Moment.BEFORE)
-    if not await has_report(means, session_id, Moment.MEASURED):
-        return report
-    return replace(report, coverage=(await read_report(means, session_id, Moment.MEASURED)).coverage)
 
 
 async def _all_events(uow: UnitOfWork, session_id: SessionId) -> list[Recorded]:
@@ -84,17 +80,35 @@ async def _all_events(uow: UnitOfWork, session_id: SessionId) -> list[Recorded]:
     return events
 
 
-async def _story(uow: UnitOfWork, opened: Opened, item: WorkItem) -> ItemStory:
-    if item.state is not ItemState.DONE or not item.change:
+def _second_look_told(events: Sequence[Recorded]) -> bool:
+    return any(isinstance(one.event, RoastFinished) and one.event.when == "after" for one in events)
+
+
+async def _stories(uow: UnitOfWork, mirror: Path, session_id: SessionId) -> list[ItemStory]:
+    items = await queries.list_items(uow, session_id)
+    return [await _story(uow, mirror, session_id, item) for item in items]
+
+
+async def _story(uow: UnitOfWork, mirror: Path, session_id: SessionId, item: WorkItem) -> ItemStory:
+    if item.state is ItemState.PROPOSED:  # nobody has touched it: there is no more to know
         return ItemStory(item, None, b"")
+    whole = await queries.get_item(uow, session_id, item.id)
+    if item.state is not ItemState.DONE or not item.change:
+        return ItemStory(whole, None, b"")
+    return ItemStory(whole, await _evidence(uow, item.change), await _patch(mirror, item.change))
+
+
+async def _evidence(uow: UnitOfWork, change: str) -> Evidence | None:
     try:
-        _session, evidence = await queries.get_evidence(uow, item.change)
+        _session, evidence = await queries.get_evidence(uow, change)
     except NotFound:
-        evidence = None
-    mirror = Path(opened.mirror)
-    commit = await read_commit(mirror, item.change)
-    diff = await diff_trees(mirror, commit.parents[0], commit.id)
-    return ItemStory(item, evidence, diff.patch)
+        return None
+    return evidence
+
+
+async def _patch(mirror: Path, change: str) -> bytes:
+    commit = await read_commit(mirror, change)
+    return (await diff_trees(mirror, commit.parents[0], commit.id)).patch
 
 
 def _seconds(events: Sequence[Recorded]) -> Mapping[str, float]:
@@ -113,5 +127,13 @@ def _seconds(events: Sequence[Recorded]) -> Mapping[str, float]:
             case _:
                 pass
     if events:
-        spent["whole"] = events[-1].at - events[0].at
+        spent["whole"] = ended_at(events) - events[0].at
     return dict(spent)
+
+
+def ended_at(events: Sequence[Recorded]) -> float:
+    """When the session came to its end; what is recorded later (a report written again) is no part of it."""
+    reached = [one for one in events if isinstance(one.event, StageReached)]
+    last = reached[-1] if reached else None
+    is_over = last is not None and isinstance(last.event, StageReached) and Stage(last.event.stage).is_final
+    return last.at if last is not None and is_over else events[-1].at

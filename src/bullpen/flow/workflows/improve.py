@@ -5,7 +5,7 @@ the records, so a run that was interrupted comes to the same branch.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.ids import ItemId, SessionId
-from bullpen.domain.session import STAGES, Stage
+from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.flow.improve.conclude import Concluded, conclude
@@ -32,7 +32,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
 from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
-from bullpen.flow.improve.session import remember
+from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
@@ -61,12 +61,32 @@ class Ended:
     commit: str = ""
     landed: int = 0
     failed: int = 0
+    paused: bool = False
     problem: str = ""
     remedy: str = ""
     exit_status: int = 1  # of the problem, if there is one
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the branch is: its head, and the number of the next wave."""
+
+    tip: str
+    wave: int
+    ended: bool = False
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """A wave's items; none where no item is left or a person paused the session."""
+
+    items: tuple[str, ...]
+    paused: bool = False
+
+
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
+PAIRS: TypeAdapter[tuple[tuple[ItemId, ItemId], ...]] = TypeAdapter(tuple[tuple[ItemId, ItemId], ...])
 
 
 async def improve(bench: Bench, argument: str) -> Json:
@@ -79,6 +99,9 @@ async def improve(bench: Bench, argument: str) -> Json:
             Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
         )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
+        await note_facts(uow, session_id, run_ended=run)
     return ENDED.dump_python(ended, mode="json")
 
 
@@ -88,36 +111,48 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
         stored = await session_queries.get_session(uow, session_id)
     options = OPTIONS.validate_json(stored.options)
     opened = await step("open", Opened, partial(_open, bench, session_id))
+    place = await step("place", Place, partial(_place, bench, session_id, opened))
     await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
     planned = await step("plan", Planned, partial(_plan, bench, session_id))
-    tip, wave = opened.base, 0
-    if (
-        planned.ready and not options.dry_run
-    ):  # one change first: it is proved and landed before anything is measured
-        tip = await _wave(bench, session_id, wave, tip)
-        wave += 1
-    await step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
-    planned = await step("plan-again", Planned, partial(_plan, bench, session_id))
-    while not options.dry_run and (landed := await _wave(bench, session_id, wave, tip)):
-        tip, wave = landed, wave + 1
-    return await _end(bench, session_id, tip, changed=tip != opened.base)
+    if planned.ready and place.wave == 0 and not options.dry_run:
+        # One change first: it is proved and landed before anything is measured.
+        place = await _wave(bench, session_id, place)
+    if not place.ended:
+        await step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
+        await step("plan-again", Planned, partial(_plan, bench, session_id))
+    while not (place.ended or options.dry_run):
+        place = await _wave(bench, session_id, place)
+    if place.paused:
+        return await _pause(bench, session_id)
+    return await _end(bench, session_id, place.tip, changed=place.tip != opened.base)
 
 
-async def _wave(bench: Bench, session_id: SessionId, wave: int, tip: str) -> str:
-    """Work the next items side by side and land them; the new tip, or nothing where no item was left."""
-    chosen = await step(f"choose-{wave}", list[str], partial(_choose, bench, session_id, wave, tip))
-    if not chosen:
-        return ""
-    results = await _work(session_id, wave, tip, chosen)
-    return await step(f"land-{wave}", str, partial(_land, bench, session_id, tip, results))
+async def _place(bench: Bench, session_id: SessionId, opened: Opened) -> Place:
+    """Where an earlier run of this session stopped, or its beginning."""
+    async with bench.means.database.view(bench.means.actor) as uow:
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+    return Place(facts.get("tip", opened.base), int(facts.get("waves", "0")))
+
+
+async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
+    """Work the next items side by side and land them; where the branch is then."""
+    wave, tip = place.wave, place.tip
+    chosen = await step(f"choose-{wave}", Chosen, partial(_choose, bench, session_id, wave, tip))
+    if not chosen.items:
+        return replace(place, ended=True, paused=chosen.paused)
+    results = await _work(session_id, wave, tip, chosen.items)
+    return Place(
+        await step(f"land-{wave}", str, partial(_land, bench, session_id, wave, tip, results)), wave + 1
+    )
 
 
 async def _open(bench: Bench, session_id: SessionId) -> Opened:
     means = bench.means
-    await _reach(bench, session_id, Stage.INITIALIZE)
     async with means.database.view(means.actor) as uow:
-        options = OPTIONS.validate_json((await session_queries.get_session(uow, session_id)).options)
-    opened = await open_repository(means, session_id, options)
+        stored = await session_queries.get_session(uow, session_id)
+    if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
+        return OPENED.validate_json(stored.metadata["opened"])
+    opened = await open_repository(means, session_id, OPTIONS.validate_json(stored.options))
     started = now()
     environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
@@ -156,32 +191,33 @@ async def _plan(bench: Bench, session_id: SessionId) -> Planned:
     return await plan(bench.means, session_id, session.opened, session.options)
 
 
-async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> list[str]:
+async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
     """The next wave; the first ones are small, so that the first proved change comes soon."""
     means = bench.means
-    for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
-        await _advance(bench, session_id, stage)
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
-        facts = (await session_queries.get_session(uow, session_id)).metadata
-    begun = [item.id for item in items if item.state is ItemState.IN_PROGRESS]
-    if begun:  # chosen before a crash, which came before the choice was kept
-        return list(begun)
+        stored = await session_queries.get_session(uow, session_id)
+    if stored.paused:
+        return Chosen((), paused=True)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
     size = min(means.settings.batch, 4**wave)
-    chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(facts))
+    chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
+    if chosen:
+        for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
+            await _advance(bench, session_id, stage)
     async with means.database.transaction(means.actor) as uow:
         for item in chosen:
             await move_item(uow, session_id, item.id, ItemState.IN_PROGRESS)
             await move_task(uow, session_id, item_task(session_id, item.id), TaskState.RUNNING)
         if chosen:
             uow.record(session_id, WaveStarted(wave, tip, tuple(item.id for item in chosen)))
-    return [item.id for item in chosen]
+    return Chosen(tuple(item.id for item in chosen))
 
 
-def _apart(facts: object) -> frozenset[tuple[ItemId, ItemId]]:
-    return frozenset()
+def _apart(stored: Session) -> frozenset[tuple[ItemId, ItemId]]:
+    """Items whose changes met in a conflict: they are not worked side by side again."""
+    return frozenset(PAIRS.validate_json(stored.metadata.get("apart", "[]")))
 
 
 async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str]) -> list[ItemResult]:
@@ -196,7 +232,9 @@ async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str
     return [RESULT.validate_python(await run.result()) for run in runs]
 
 
-async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence[ItemResult]) -> str:
+async def _land(
+    bench: Bench, session_id: SessionId, wave: int, tip: str, results: Sequence[ItemResult]
+) -> str:
     means = bench.means
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
@@ -212,7 +250,10 @@ async def _land(bench: Bench, session_id: SessionId, tip: str, results: Sequence
             if not one.accepted:
                 await _leave(uow, session_id, one)
         await _record_landing(uow, session_id, landing, session.started_at, [one.draft.id for one in batch])
-        await note_facts(uow, session_id, tip=landing.tip)
+        stored = await session_queries.get_session(uow, session_id)
+        met = {(ItemId(back.item), ItemId(back.met)) for back in landing.sent_back if back.met}
+        apart = PAIRS.dump_json(tuple(sorted(_apart(stored) | met))).decode()
+        await note_facts(uow, session_id, tip=landing.tip, waves=str(wave + 1), apart=apart)
     return landing.tip
 
 
@@ -255,6 +296,12 @@ async def _send_back(uow: UnitOfWork, session_id: SessionId, item_id: str, reaso
     await move_item(uow, session_id, item_id, state, reason=reason)
     await move_task(uow, session_id, item_task(session_id, item_id), TaskState.WAITING, reason)
     uow.record(session_id, ChangeSentBack(item_id, reason))
+
+
+async def _pause(bench: Bench, session_id: SessionId) -> Ended:
+    async with bench.means.database.view(bench.means.actor) as uow:
+        stage = (await session_queries.get_session(uow, session_id)).stage
+    return Ended(stage, paused=True)
 
 
 async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
