@@ -8,6 +8,7 @@ from bullpen.analysis import queries, tables
 from bullpen.domain.actor import Scope
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
+from bullpen.kernel.json_text import dump
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 
@@ -36,7 +37,7 @@ async def keep_findings(
             "concern": found.concern,
             "path": found.place.path,
             "line": found.place.line,
-            "body": queries.FINDING.dump_json(found).decode(),
+            "body": dump(queries.FINDING, found),
         }
         for number, found in enumerate(findings)
     ]

@@ -8,6 +8,7 @@ from bullpen.analysis import tables
 from bullpen.domain.actor import Scope
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
+from bullpen.kernel.json_text import load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 FINDING: TypeAdapter[Finding] = TypeAdapter(Finding)
@@ -22,4 +23,4 @@ async def list_findings(
     statement = uow.rows_of(row).where(row.c.session_id == session_id, row.c.moment == moment)
     if path:
         statement = statement.where(row.c.path == path)
-    return [FINDING.validate_json(found.body) for found in await uow.fetch(statement.order_by(row.c.number))]
+    return [load(FINDING, found.body) for found in await uow.fetch(statement.order_by(row.c.number))]

@@ -1,8 +1,8 @@
 """Rows of findings."""
 
-from sqlalchemy import Column, Integer, String, Text
+from sqlalchemy import Column, Integer, String
 
-from bullpen.kernel.storage.schema import organization_table
+from bullpen.kernel.storage.schema import AnyText, organization_table
 
 finding = organization_table(
     "finding",
@@ -13,7 +13,7 @@ finding = organization_table(
     Column("rule", String(120), nullable=False),
     Column("severity", Integer, nullable=False),
     Column("concern", String(40), nullable=False),
-    Column("path", Text, nullable=False),
+    Column("path", AnyText, nullable=False),
     Column("line", Integer, nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", AnyText, nullable=False),
 )

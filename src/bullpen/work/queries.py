@@ -13,6 +13,7 @@ from bullpen.domain.ids import ApprovalId, ItemId, SessionId, TaskId
 from bullpen.domain.task import TaskNode, TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft, ItemState, ItemStep, Priority, WorkItem
+from bullpen.kernel.json_text import load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.work import tables
 
@@ -102,16 +103,16 @@ async def get_evidence(uow: UnitOfWork, change: str) -> tuple[SessionId, Evidenc
         raise NotFound(
             f"No change is known as {change}.", remedy="Name a commit of a bullpen branch, or an item's id."
         )
-    return SessionId(rows[0].session_id), EVIDENCE.validate_json(rows[0].body)
+    return SessionId(rows[0].session_id), load(EVIDENCE, rows[0].body)
 
 
 def _item(row: Row[Any], history: tuple[ItemStep, ...] = ()) -> WorkItem:
     return WorkItem(
-        draft=DRAFT.validate_json(row.draft),
+        draft=load(DRAFT, row.draft),
         state=ItemState(row.state),
-        priority=PRIORITY.validate_json(row.priority),
+        priority=load(PRIORITY, row.priority),
         quality=row.quality,
-        depends_on=tuple(ItemId(one) for one in STRINGS.validate_json(row.depends_on)),
+        depends_on=tuple(ItemId(one) for one in load(STRINGS, row.depends_on)),
         owner=row.owner,
         reason=row.reason,
         change=row.change,
@@ -127,9 +128,9 @@ def _task(row: Row[Any]) -> TaskNode:
         kind=row.kind,
         role=row.role,
         state=TaskState(row.state),
-        depends_on=tuple(TaskId(one) for one in STRINGS.validate_json(row.depends_on)),
-        capabilities=STRINGS.validate_json(row.capabilities),
-        acceptance=STRINGS.validate_json(row.acceptance),
+        depends_on=tuple(TaskId(one) for one in load(STRINGS, row.depends_on)),
+        capabilities=load(STRINGS, row.capabilities),
+        acceptance=load(STRINGS, row.acceptance),
         complexity=row.complexity,
         position=row.position,
         item=row.item,

@@ -1,21 +1,21 @@
 """Rows of work items, task trees, approvals and evidence."""
 
-from sqlalchemy import Column, Float, Integer, String, Text
+from sqlalchemy import Column, Float, Integer, String
 
-from bullpen.kernel.storage.schema import organization_table
+from bullpen.kernel.storage.schema import AnyText, organization_table
 
 work_item = organization_table(
     "work_item",
     Column("session_id", String(40), primary_key=True),
     Column("id", String(40), primary_key=True),
-    Column("draft", Text, nullable=False),
+    Column("draft", AnyText, nullable=False),
     Column("state", String(20), nullable=False),
-    Column("priority", Text, nullable=False),
+    Column("priority", AnyText, nullable=False),
     Column("score", Float(53), nullable=False),
     Column("quality", Float(53), nullable=False),
-    Column("depends_on", Text, nullable=False),
+    Column("depends_on", AnyText, nullable=False),
     Column("owner", String(80), nullable=False, default=""),
-    Column("reason", Text, nullable=False, default=""),
+    Column("reason", AnyText, nullable=False, default=""),
     Column("change", String(64), nullable=False, default=""),
     Column("position", Integer, nullable=False),
 )
@@ -28,7 +28,7 @@ work_item_step = organization_table(
     Column("at", Float(53), nullable=False),
     Column("by", String(80), nullable=False),
     Column("state", String(20), nullable=False),
-    Column("note", Text, nullable=False),
+    Column("note", AnyText, nullable=False),
 )
 
 task = organization_table(
@@ -36,17 +36,17 @@ task = organization_table(
     Column("session_id", String(40), primary_key=True),
     Column("id", String(40), primary_key=True),
     Column("parent", String(40), nullable=False),
-    Column("title", Text, nullable=False),
+    Column("title", AnyText, nullable=False),
     Column("kind", String(40), nullable=False),
     Column("role", String(40), nullable=False),
     Column("state", String(20), nullable=False),
-    Column("depends_on", Text, nullable=False),
-    Column("capabilities", Text, nullable=False),
-    Column("acceptance", Text, nullable=False),
+    Column("depends_on", AnyText, nullable=False),
+    Column("capabilities", AnyText, nullable=False),
+    Column("acceptance", AnyText, nullable=False),
     Column("complexity", Float(53), nullable=False),
     Column("position", Integer, nullable=False),
     Column("item", String(40), nullable=False),
-    Column("note", Text, nullable=False),
+    Column("note", AnyText, nullable=False),
     Column("started_at", Float(53), nullable=False),
     Column("ended_at", Float(53), nullable=False),
 )
@@ -55,9 +55,9 @@ approval = organization_table(
     "approval",
     Column("session_id", String(40), primary_key=True),
     Column("id", String(40), primary_key=True),
-    Column("subject", Text, nullable=False),
+    Column("subject", AnyText, nullable=False),
     Column("risk", String(20), nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", AnyText, nullable=False),
     Column("answer", String(20), nullable=False),
     Column("asked_at", Float(53), nullable=False),
     Column("deadline", Float(53), nullable=False),
@@ -69,5 +69,5 @@ evidence = organization_table(
     Column("session_id", String(40), primary_key=True),
     Column("item_id", String(40), primary_key=True),
     Column("commit", String(64), nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", AnyText, nullable=False),
 )

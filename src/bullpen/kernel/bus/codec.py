@@ -2,8 +2,8 @@
 
 import importlib
 import pkgutil
-from dataclasses import is_dataclass
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 import bullpen.domain.events as areas
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events import Event
+from bullpen.kernel.json_text import dump, load
 
 
 @cache
@@ -18,7 +19,8 @@ def event_types() -> dict[str, type[Event]]:
     """Every event type by name, from the files in ``domain/events``."""
     for module in pkgutil.iter_modules(areas.__path__):
         importlib.import_module(f"{areas.__name__}.{module.name}")
-    return {kind.__name__: kind for kind in Event.__subclasses__() if is_dataclass(kind)}
+    # a dataclass with slots replaces its first form, which is still known as a subclass for a while
+    return {kind.__name__: kind for kind in Event.__subclasses__() if "__slots__" in vars(kind)}
 
 
 @cache
@@ -28,7 +30,7 @@ def _adapter(kind: type[Event]) -> TypeAdapter[Any]:
 
 def encode(event: Event) -> str:
     """Its body as JSON text. Lone surrogates of odd file names are kept as escapes."""
-    return _adapter(type(event)).dump_json(event, ensure_ascii=True).decode("ascii")
+    return dump(_adapter(type(event)), event)
 
 
 def decode(name: str, body: str) -> Event:
@@ -37,7 +39,15 @@ def decode(name: str, body: str) -> Event:
     Raises:
         NotFound: no such type; the log was written by a newer version.
     """
+    return _reader(name)(body)
+
+
+@cache
+def _reader(name: str) -> Callable[[str], Event]:
     kind = event_types().get(name)
     if kind is None:
-        raise NotFound(f"The log holds an event of type {name!r}, which this version does not know.")
-    return _adapter(kind).validate_json(body)
+        raise NotFound(
+            f"The log holds an event of type {name!r}, which this version does not know.",
+            remedy="Use the newer Bullpen that wrote it.",
+        )
+    return partial(load, _adapter(kind))

@@ -66,16 +66,17 @@ class EventLog:
         waker = asyncio.Event()
         self._wakers.add(waker)
         try:
-            while True:
-                waker.clear()  # before the read: a commit in between sets it again
-                async with database.view(actor) as uow:
-                    found = await replay(uow, session_id, after)
-                for recorded in found:
-                    after = recorded.position
-                    if fnmatchcase(type(recorded.event).__name__, pattern):
-                        yield recorded
-                if not found:
-                    await waker.wait()
+            async with database.store.listening(waker.set):
+                while True:
+                    waker.clear()  # before the read: a commit in between sets it again
+                    async with database.view(actor) as uow:
+                        found = await replay(uow, session_id, after)
+                    for recorded in found:
+                        after = recorded.position
+                        if fnmatchcase(type(recorded.event).__name__, pattern):
+                            yield recorded
+                    if not found:
+                        await waker.wait()
         finally:
             self._wakers.discard(waker)
 
@@ -98,6 +99,6 @@ async def replay(
     if subject:
         statement = statement.where(log.subject == subject)
     return [
-        Recorded(row.position, SessionId(row.session_id), row.at, row.actor_id, decode(row.type, row.body))
-        for row in await uow.fetch(statement)
+        Recorded(position, session, at, actor, decode(kind, body))
+        for position, session, at, actor, kind, body in await uow.fetch(statement)
     ]

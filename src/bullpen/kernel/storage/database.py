@@ -1,6 +1,6 @@
 """The database port: transactions with their events, on SQLite or PostgreSQL."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,12 +13,24 @@ from bullpen.kernel.storage.unit_of_work import Connection, PendingEvent, UnitOf
 class Store(Protocol):
     """An open database."""
 
-    def writing(self) -> AbstractAsyncContextManager[Connection]:
-        """A transaction that commits on leaving, and rolls back on an exception."""
+    def writing(self, organization: str) -> AbstractAsyncContextManager[Connection]:
+        """A transaction that commits on leaving, and rolls back on an exception.
+
+        Those of one organization take turns, so what is read in it stays true until it ends. Do not wait for anything
+        but the database in it.
+
+        Raises:
+            Conflict: a row of the same key exists.
+            Unavailable: the disk is full, the file or the server cannot be written.
+        """
         ...
 
     def reading(self) -> AbstractAsyncContextManager[Connection]:
-        """A consistent view; changes made through it are refused or lost."""
+        """A view of one moment; changes made through it are refused."""
+        ...
+
+    def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:
+        """While it is open, ``wake`` is called after another process has committed events, and now and then besides."""
         ...
 
     async def close(self) -> None:
@@ -48,11 +60,12 @@ class Database:
     @asynccontextmanager
     async def transaction(self, actor: Actor) -> AsyncGenerator[UnitOfWork]:
         """Everything in it, rows and events, is committed on leaving, or nothing is."""
-        async with self.store.writing() as connection:
+        async with self.store.writing(actor.organization_id) as connection:
             uow = UnitOfWork(connection, actor)
             yield uow
             if uow.pending:
                 await self.outbox.write(connection, actor, uow.pending)
+                await connection.announce()
         if uow.pending:
             self.outbox.committed()
 

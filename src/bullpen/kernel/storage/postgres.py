@@ -1,19 +1,30 @@
-"""PostgreSQL through psycopg's async driver."""
+"""PostgreSQL through psycopg's async driver.
+
+The writers of one organization take turns, as they do on SQLite: an action may read and then write without another
+changing what it read, and the events of an organization are numbered in the order of their commits.
+"""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Executable
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bullpen.domain.errors import Unavailable
+from bullpen.domain.errors import Conflict, InvalidInput, Unavailable
+from bullpen.kernel.storage.listening import Listeners
 from bullpen.kernel.storage.migrate import upgrade
 from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
+
+CHANNEL = "bullpen_events"
+RETRY_SECONDS = 1.0
+_TAKE_TURNS = sa.text("select pg_advisory_xact_lock(hashtextextended(:organization, 0))")
+_ANNOUNCE = sa.text(f"notify {CHANNEL}")
 
 
 @dataclass(slots=True)
@@ -28,6 +39,9 @@ class _PostgresConnection:
             return (await self.inner.execute(statement, list(rows))).rowcount
         return (await self.inner.execute(statement)).rowcount
 
+    async def announce(self) -> None:
+        await self.inner.execute(_ANNOUNCE)
+
 
 def driver_url(url: str) -> str:
     """The same database, with the driver named as SQLAlchemy wants it."""
@@ -36,36 +50,68 @@ def driver_url(url: str) -> str:
 
 @dataclass(slots=True)
 class PostgresStore:
-    """A pool of connections."""
+    """A pool of connections; readers see one moment and cannot write."""
 
     engine: AsyncEngine
+    _readers: AsyncEngine
+    _listeners: Listeners = field(default_factory=Listeners)
 
     @classmethod
     async def open(cls, url: str) -> Self:
         """Connect and bring the tables up to date."""
         try:
             await asyncio.to_thread(_upgrade, driver_url(url))
-        except OperationalError as error:
+        except DBAPIError as error:
             raise Unavailable(
-                f"PostgreSQL does not answer: {str(error.orig).splitlines()[0]}.",
+                f"PostgreSQL does not answer: {_first_line(error)}.",
                 remedy="Check BULLPEN_DATABASE_URL and that the server runs.",
             ) from error
-        return cls(create_async_engine(driver_url(url), pool_size=8, max_overflow=8))
+        except ArgumentError as error:
+            raise InvalidInput(
+                "The database URL cannot be understood.", remedy="Use postgresql://USER@HOST/NAME."
+            ) from error
+        engine = create_async_engine(driver_url(url), pool_size=8, max_overflow=8, pool_pre_ping=True)
+        readers = engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        return cls(engine, readers)
 
     @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[_PostgresConnection]:
+    async def writing(self, organization: str) -> AsyncGenerator[_PostgresConnection]:
         """See ``Store.writing``."""
-        async with self.engine.begin() as connection:
-            yield _PostgresConnection(connection)
+        with _storage_errors():
+            async with self.engine.begin() as connection:
+                await connection.execute(_TAKE_TURNS, {"organization": organization})
+                yield _PostgresConnection(connection)
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[_PostgresConnection]:
         """See ``Store.reading``."""
-        async with self.engine.connect() as connection:
-            yield _PostgresConnection(connection)
+        with _storage_errors():
+            async with self._readers.connect() as connection:
+                yield _PostgresConnection(connection)
+
+    @asynccontextmanager
+    async def listening(self, wake: Callable[[], None]) -> AsyncGenerator[None]:
+        """See ``Store.listening``: one connection waits for notifications."""
+        async with self._listeners.adding(wake, self._listen):
+            yield
+
+    async def _listen(self) -> None:
+        address = self.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        while True:
+            try:
+                async with await psycopg.AsyncConnection.connect(address, autocommit=True) as connection:
+                    await connection.execute(f"listen {CHANNEL}")
+                    self._listeners.wake_all()  # for what was committed before we listened
+                    async for _ in connection.notifies():
+                        self._listeners.wake_all()
+            except psycopg.OperationalError:
+                await asyncio.sleep(
+                    RETRY_SECONDS
+                )  # the server restarts; readers hear of it by their own reads
 
     async def close(self) -> None:
         """Close the pool."""
+        await self._listeners.close()
         await self.engine.dispose()
 
 
@@ -75,3 +121,21 @@ def _upgrade(url: str) -> None:
         upgrade(engine)
     finally:
         engine.dispose()
+
+
+def _first_line(error: DBAPIError) -> str:
+    return next(iter(str(error.orig).strip().splitlines()), type(error.orig).__name__)
+
+
+@contextmanager
+def _storage_errors() -> Generator[None]:
+    """Turns a lost server, a full disk or a read-only database into a sentence."""
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(f"This exists already: {_first_line(error)}.") from error
+    except DBAPIError as error:
+        raise Unavailable(
+            f"The database refused: {_first_line(error)}.",
+            remedy="Check that the server runs and has free space, then try again.",
+        ) from error

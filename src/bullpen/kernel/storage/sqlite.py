@@ -8,20 +8,25 @@ newest commits, never the file.
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy import Executable, event
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.pool import NullPool
 
-from bullpen.domain.errors import Unavailable
+from bullpen.domain.errors import Conflict, Unavailable
+from bullpen.kernel.storage.listening import Listeners
 from bullpen.kernel.storage.migrate import upgrade
 from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
+
+WAIT_SECONDS = 30.0  # for another process that is writing
+LOOK_SECONDS = 0.05  # between two looks at whether another process has written
+OLD_LIBRARY = (3, 42)
 
 
 def tuned_engine(url: str) -> sa.Engine:
@@ -33,12 +38,16 @@ def tuned_engine(url: str) -> sa.Engine:
 
 def _tune(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = "IMMEDIATE"
-    for setting in ("journal_mode=wal", "synchronous=normal", "busy_timeout=30000", "foreign_keys=on"):
+    for setting in ("busy_timeout=30000", "journal_mode=wal", "synchronous=normal", "foreign_keys=on"):
         connection.execute(f"pragma {setting}")
-    if sqlite3.sqlite_version_info < (3, 42):
-        # The durable engine asks for sub-second times, which this old library answers with NULL or whole seconds.
-        connection.create_function("unixepoch", 1, _seconds)
-        connection.create_function("strftime", 2, _seconds_as_text)
+    if sqlite3.sqlite_version_info < OLD_LIBRARY:
+        add_missing_functions(connection)
+
+
+def add_missing_functions(connection: sqlite3.Connection) -> None:
+    """Sub-second times, which the durable engine asks for and an old library answers with NULL or whole seconds."""
+    connection.create_function("unixepoch", 1, _seconds)
+    connection.create_function("strftime", 2, _seconds_as_text)
 
 
 def _seconds(_modifier: str) -> float:
@@ -60,15 +69,20 @@ class _SqliteConnection:
         result = self.inner.execute(statement, list(rows)) if rows else self.inner.execute(statement)
         return result.rowcount
 
+    async def announce(self) -> None:
+        """Nothing to do: other processes see the file change."""
+
 
 @dataclass(slots=True)
 class SqliteStore:
-    """One file; one writer connection guarded by a lock, one reader."""
+    """One file; one writer connection guarded by a lock, and as many readers as there are views at a time."""
 
     engine: sa.Engine
     _writer: sa.Connection
-    _reader: sa.Connection
+    _readers: list[sa.Connection] = field(default_factory=list[sa.Connection])
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _owner: asyncio.Task[Any] | None = None
+    _listeners: Listeners = field(default_factory=Listeners)
 
     @classmethod
     def open(cls, url: str) -> Self:
@@ -78,8 +92,8 @@ class SqliteStore:
             path.parent.mkdir(parents=True, exist_ok=True)
             engine = tuned_engine(url)
             upgrade(engine)
-            return cls(engine, engine.connect(), engine.connect())
-        except (OperationalError, OSError) as error:
+            return cls(engine, _connection(engine, "busy_timeout=0"))
+        except (DBAPIError, OSError) as error:
             reason = getattr(error, "orig", None) or error
             raise Unavailable(
                 f"The database {path} cannot be opened: {reason}.",
@@ -87,35 +101,98 @@ class SqliteStore:
             ) from error
 
     @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[_SqliteConnection]:
-        """See ``Store.writing``."""
+    async def writing(self, organization: str) -> AsyncGenerator[_SqliteConnection]:
+        """See ``Store.writing``. The whole file is locked from the beginning, also for other processes."""
+        if self._owner is asyncio.current_task():
+            raise RuntimeError("a transaction was begun inside a transaction; it would wait for itself")
         async with self._lock:
-            with _storage_errors(), self._writer.begin():
-                yield _SqliteConnection(self._writer)
+            self._owner = asyncio.current_task()
+            try:
+                with _storage_errors():
+                    await self._begin()
+                    with self._writer.begin():
+                        yield _SqliteConnection(self._writer)
+            finally:
+                self._owner = None
+
+    async def _begin(self) -> None:
+        """Waits for other processes without holding up this one's event loop."""
+        deadline, pause = time.monotonic() + WAIT_SECONDS, 0.001
+        while True:
+            try:
+                _driver(self._writer).execute("begin immediate")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(pause)
+                pause = min(0.05, pause * 2)
+            else:
+                return
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[_SqliteConnection]:
-        """See ``Store.reading``. Reads see the last commit; they never wait for the writer."""
+        """See ``Store.reading``. It never waits for the writer."""
         with _storage_errors():
-            yield _SqliteConnection(self._reader)
-            self._reader.rollback()
+            reader = self._readers.pop() if self._readers else _connection(self.engine, "query_only=on")
+            try:
+                _driver(reader).execute("begin")
+                yield _SqliteConnection(reader)
+            finally:
+                reader.rollback()
+                _driver(reader).rollback()
+                self._readers.append(reader)
+
+    @asynccontextmanager
+    async def listening(self, wake: Callable[[], None]) -> AsyncGenerator[None]:
+        """See ``Store.listening``: the file's change counter is looked at, which costs microseconds."""
+        async with self._listeners.adding(wake, self._look):
+            yield
+
+    async def _look(self) -> None:
+        with closing(sqlite3.connect(str(self.engine.url.database))) as watcher:
+            seen = _changes(watcher)
+            while True:
+                await asyncio.sleep(LOOK_SECONDS)
+                if (current := _changes(watcher)) != seen:
+                    seen = current
+                    self._listeners.wake_all()
 
     async def close(self) -> None:
-        """Let go of both connections."""
-        self._writer.close()
-        self._reader.close()
+        """Let go of every connection."""
+        await self._listeners.close()
+        for connection in (self._writer, *self._readers):
+            connection.close()
         self.engine.dispose()
 
 
-class _storage_errors:  # noqa: N801 - reads as a statement at its call sites
+def _connection(engine: sa.Engine, setting: str) -> sa.Connection:
+    """A connection whose transactions we begin ourselves: the driver begins them only at the first change."""
+    connection = engine.connect()
+    _driver(connection).isolation_level = None
+    _driver(connection).execute(f"pragma {setting}")
+    return connection
+
+
+def _driver(connection: sa.Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    if not isinstance(driver, sqlite3.Connection):
+        raise TypeError(f"not a SQLite connection: {driver!r}")
+    return driver
+
+
+def _changes(watcher: sqlite3.Connection) -> int:
+    return watcher.execute("pragma data_version").fetchone()[0]
+
+
+@contextmanager
+def _storage_errors() -> Generator[None]:
     """Turns a full disk, a locked or a broken file into a sentence."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, OperationalError):
-            raise Unavailable(
-                f"The database refused: {error.orig}.",
-                remedy="Check free space and that no other program holds the file, then run the command again.",
-            ) from error
+    try:
+        yield
+    except IntegrityError as error:
+        raise Conflict(f"This exists already: {error.orig}.") from error
+    except (DBAPIError, sqlite3.Error) as error:
+        raise Unavailable(
+            f"The database refused: {getattr(error, 'orig', None) or error}.",
+            remedy="Check free space and that no other program holds the file, then run the command again.",
+        ) from error

@@ -25,6 +25,10 @@ class Connection(Protocol):
         """Execute; with ``rows``, once for each. Returns the number of rows touched."""
         ...
 
+    async def announce(self) -> None:
+        """On commit, wake those who listen in other processes."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class PendingEvent:

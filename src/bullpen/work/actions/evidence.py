@@ -4,6 +4,7 @@ from sqlalchemy import delete
 
 from bullpen.domain.ids import SessionId
 from bullpen.domain.verdict import Evidence
+from bullpen.kernel.json_text import dump
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.work import queries, tables
 
@@ -24,6 +25,6 @@ async def keep_evidence(uow: UnitOfWork, session_id: SessionId, commit: str, evi
             session_id=session_id,
             item_id=evidence.item,
             commit=commit,
-            body=queries.EVIDENCE.dump_json(evidence).decode(),
+            body=dump(queries.EVIDENCE, evidence),
         )
     )

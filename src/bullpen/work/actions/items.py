@@ -8,6 +8,7 @@ from bullpen.domain.events.work import DependencyBroken, ItemCommented, ItemMove
 from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.work_item import ItemState, WorkItem, require_transition
 from bullpen.kernel.clock import now
+from bullpen.kernel.json_text import dump
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.work import queries, tables
 
@@ -84,12 +85,12 @@ async def _insert(uow: UnitOfWork, session_id: SessionId, item: WorkItem, positi
             tables.work_item,
             session_id=session_id,
             id=item.id,
-            draft=queries.DRAFT.dump_json(item.draft).decode(),
+            draft=dump(queries.DRAFT, item.draft),
             state=item.state,
-            priority=queries.PRIORITY.dump_json(item.priority).decode(),
+            priority=dump(queries.PRIORITY, item.priority),
             score=item.priority.score,
             quality=item.quality,
-            depends_on=queries.STRINGS.dump_json(item.depends_on).decode(),
+            depends_on=dump(queries.STRINGS, item.depends_on),
             reason=item.reason,
             position=position,
         )

@@ -8,6 +8,7 @@ from bullpen.domain.events.work import TaskAdded, TaskMoved
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.task import TaskNode, TaskState
 from bullpen.kernel.clock import now
+from bullpen.kernel.json_text import dump
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.work import queries, tables
 from bullpen.work.tree import check_tree
@@ -120,9 +121,9 @@ def _row(uow: UnitOfWork, session_id: SessionId, task: TaskNode) -> dict[str, ob
         "kind": task.kind,
         "role": task.role,
         "state": task.state,
-        "depends_on": queries.STRINGS.dump_json(task.depends_on).decode(),
-        "capabilities": queries.STRINGS.dump_json(task.capabilities).decode(),
-        "acceptance": queries.STRINGS.dump_json(task.acceptance).decode(),
+        "depends_on": dump(queries.STRINGS, task.depends_on),
+        "capabilities": dump(queries.STRINGS, task.capabilities),
+        "acceptance": dump(queries.STRINGS, task.acceptance),
         "complexity": task.complexity,
         "position": task.position,
         "item": task.item,

@@ -75,7 +75,7 @@ def upgrade() -> None:
         sa.Column("organization_id", sa.String(length=40), nullable=False),
         sa.Column("session_id", sa.String(length=40), nullable=False),
         sa.Column("task_id", sa.String(length=40), nullable=False),
-        sa.Column("path", sa.String(length=1024), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("read_at", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint(
