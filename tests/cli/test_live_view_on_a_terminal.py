@@ -21,12 +21,12 @@ def on_a_terminal(argv: list[str], env: dict[str, str], until: bytes) -> tuple[i
     """Run on a pseudo-terminal; press Ctrl-C once, when ``until`` was seen. The status and all that was written."""
     pid, terminal = pty.fork()
     if pid == 0:
-        os.execve(argv[0], argv, {**env, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"})
+        os.execve(argv[0], argv, {**env, "TERM": "xterm-256color", "COLUMNS": "100", "LINES": "30"})  # noqa: S606
     written, pressed, ends_at = b"", False, time.monotonic() + LONGEST
     while time.monotonic() < ends_at:
         ready, _, _ = select.select([terminal], [], [], 1)
         try:
-            piece = os.read(terminal, 65536) if ready else b" "[:0]
+            piece = os.read(terminal, 65536) if ready else b""
         except OSError:  # the program is gone
             break
         written += piece

@@ -53,6 +53,7 @@ class Outcome:
     session: str
     project: str
     stage: str
+    paused: bool
     problem: str
     remedy: str
     exit_status: int
@@ -102,6 +103,7 @@ def outcome_of(
         session=state.session_id,
         project=redact(state.project),
         stage=state.stage.value,
+        paused=state.paused and not state.stage.is_final,
         problem=problem,
         remedy=remedy,
         exit_status=exit_status,

@@ -67,9 +67,13 @@ def open_console(stream: TextIO | None = None) -> "Console":
 
     target = stream or sys.stdout
     plain = is_plain(target)
-    width = None if target.isatty() else 110
     return Console(
-        file=target, no_color=plain, highlight=False, markup=False, emoji=False, width=width, soft_wrap=plain
+        file=target,
+        color_system=None if plain else "auto",
+        highlight=False,
+        markup=False,
+        emoji=False,
+        width=None if target.isatty() else 110,
     )
 
 

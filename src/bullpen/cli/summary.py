@@ -41,6 +41,8 @@ def _headline(outcome: Outcome) -> str:
     if outcome.dry_run:
         ready = sum(item.state == "ready" for item in outcome.plan)
         return f"{name}: {counted(ready, 'item')} would be worked on. Nothing was changed (dry run)."
+    if outcome.paused:
+        return f"{name}: paused after {counted(outcome.done.count, 'change')}."
     took = f"in {duration(outcome.seconds)}"
     if not outcome.done.count:
         return f"{name}: nothing could be changed with proof, {took}."
@@ -147,9 +149,9 @@ def _next_steps(outcome: Outcome) -> Iterator[tuple[str, str]]:
         rules = " ".join(f"--approve {shlex.quote(rule)}" for rule in list(outcome.approvable)[:6])
         waiting = counted(sum(outcome.approvable.values()), "waiting item")
         yield "approve", f"bullpen improve {repository} {rules}   # {waiting}"
-    if outcome.problem:
-        if outcome.remedy:
-            yield "remedy", outcome.remedy
+    if outcome.problem and outcome.remedy:
+        yield "remedy", outcome.remedy
+    if outcome.problem or outcome.paused:
         yield "go on", f"bullpen improve {repository} --resume --session {outcome.session}"
 
 

@@ -7,14 +7,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bullpen.analysis.cache import ObservationCache
+from bullpen.analysis.queries import list_findings
 from bullpen.domain.errors import NotFound
+from bullpen.domain.finding import Finding
 from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.gates import DEFAULT_GATES, evaluate, parse_gates
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.project_tests import ProjectTests
-from bullpen.flow.improve.prove import Case, Proof, prove
+from bullpen.flow.improve.prove import Case, Proof, look_at, prove, tip_worktree
 from bullpen.flow.improve.session import ImproveSession, OpenSessions
 from bullpen.vcs.commits import BULLPEN, commit_tree, read_commit, tree_of
 from bullpen.vcs.diffs import diff_trees
@@ -61,17 +63,17 @@ async def verify_change(means: Means, sessions: OpenSessions, change: str) -> Ve
     async with means.database.view(means.actor) as uow:
         session_id, evidence = await queries.get_evidence(uow, change)
         item = await queries.get_item(uow, session_id, evidence.item)
+        known = await list_findings(uow, session_id, "before", item.draft.path)
     session = await sessions.get(session_id)
     await _require_trees(session, evidence)
     with tempfile.TemporaryDirectory(prefix="bullpen-verify-") as home:
-        fresh = replace(
-            means, cache=ObservationCache(Path(home))
-        )  # nothing analysers said before is believed
-        tests = _without_memory(session.tests)
+        cache = ObservationCache(Path(home))
+        fresh, tests = replace(means, cache=cache), _without_memory(session.tests)
         try:
-            before, proof = await _again(fresh, session, item.draft, evidence, tests)
+            before, proof = await _again(fresh, session, item.draft, known, evidence, tests)
             landed = await tests.run_against(item.change, frozenset(evidence.tests_after))
         finally:
+            cache.close()
             await prune_worktrees(session.mirror, tests.folder, ())
     claims = (
         *_tree_claims(evidence, proof),
@@ -93,13 +95,22 @@ async def _require_trees(session: ImproveSession, evidence: Evidence) -> None:
 
 
 async def _again(
-    fresh: Means, session: ImproveSession, draft: ItemDraft, evidence: Evidence, tests: ProjectTests
+    fresh: Means,
+    session: ImproveSession,
+    draft: ItemDraft,
+    known: Sequence[Finding],
+    evidence: Evidence,
+    tests: ProjectTests,
 ) -> tuple[TestReport, Proof]:
     """The tests on the tree before, and the whole proof on the tree after."""
     tip = await commit_tree(session.mirror, evidence.tree_before, [], "before", BULLPEN, 0)
     before = await tests.run_against(tip, frozenset(evidence.tests_before))
-    only = tuple(one for one in draft.fingerprints if one in evidence.findings_gone)
-    case = Case(replace(draft, fingerprints=only), tip, evidence.tree_after, session.mirror, before)
+    worktree = await tip_worktree(session.mirror, tests.folder, tip)
+    looked = await look_at(fresh, worktree, tip, [draft.path], draft.rule, known)
+    mine = [found for found in looked.findings if found.fingerprint in evidence.findings_gone]
+    lines = tuple(sorted({found.place.line for found in mine}))  # where earlier changes moved them
+    there = replace(draft, lines=lines, fingerprints=evidence.findings_gone)
+    case = Case(there, tip, evidence.tree_after, session.mirror, before)
     return before, await prove(fresh, tests.folder, case, tests)
 
 

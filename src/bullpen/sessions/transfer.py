@@ -94,7 +94,8 @@ async def import_session(uow: UnitOfWork, content: bytes, name: str = "") -> Imp
 async def fork_session(uow: UnitOfWork, session_id: str, position: int = 0, name: str = "") -> Session:
     """A new session with the parent's history up to and with the event at ``position`` (0: all of it).
 
-    Its facts tell where it forked (``forked_from``) and the commit the branch was at then (``start``, if any).
+    Its facts tell where it forked (``forked_from``) and the commit the branch was at then (``tip``, if any): run, it
+    goes on from there on a branch of its own.
 
     Raises:
         NotFound: the session has no event at that position.
@@ -125,13 +126,13 @@ async def fork_session(uow: UnitOfWork, session_id: str, position: int = 0, name
         parent=parent.id,
     )
     last = kept[-1]["position"] if kept else 0
-    await note_facts(uow, child, forked_from=f"{parent.id}:{last}", **_start(kept))
+    await note_facts(uow, child, forked_from=f"{parent.id}:{last}", **_tip(kept))
     return await queries.get_session(uow, child)
 
 
-def _start(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def _tip(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     landed = [row["body"] for row in rows if row["type"] == ChangeLanded.__name__]
-    return {"start": cast("ChangeLanded", decode(ChangeLanded.__name__, landed[-1])).commit} if landed else {}
+    return {"tip": cast("ChangeLanded", decode(ChangeLanded.__name__, landed[-1])).commit} if landed else {}
 
 
 async def _require_free(uow: UnitOfWork, session_id: SessionId) -> None:

@@ -1,5 +1,6 @@
 """Say yes to a question that waits for a person."""
 
+import shlex
 from typing import TYPE_CHECKING
 
 import click
@@ -7,7 +8,7 @@ import click
 from bullpen.cli.arguments import change_records
 
 if TYPE_CHECKING:
-    from bullpen.domain.ids import SessionId
+    from bullpen.flow.approve import Answered
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 
@@ -15,12 +16,18 @@ if TYPE_CHECKING:
 @click.argument("approval")
 def approve(approval: str) -> int:
     """Let what APPROVAL asks for be done. See `bullpen approvals`."""
-    from bullpen.work.actions.approvals import answer_approval
+    from bullpen.flow.approve import answer
+    from bullpen.sessions.queries import get_session
+    from bullpen.vcs.git import redact
 
-    async def change(uow: "UnitOfWork") -> "SessionId":
-        return await answer_approval(uow, approval, approved=True)
+    async def change(uow: "UnitOfWork") -> "tuple[Answered, str]":
+        answered = await answer(uow, approval, approved=True)
+        return answered, (await get_session(uow, answered.session_id)).project
 
-    click.echo(f"{approval} is approved (session {change_records(change)}).")
+    answered, project = change_records(change)
+    again = shlex.join(["bullpen", "improve", redact(project), "--resume", "--session", answered.session_id])
+    click.echo(f"{approval} is approved; items that are ready now: {answered.released}.")
+    click.echo(f"Go on with: {again}")
     return 0
 
 

@@ -7,7 +7,7 @@ import click
 from bullpen.cli.arguments import change_records
 
 if TYPE_CHECKING:
-    from bullpen.domain.ids import SessionId
+    from bullpen.flow.approve import Answered
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 @click.argument("approval")
 def deny(approval: str) -> int:
     """Refuse what APPROVAL asks for. See `bullpen approvals`."""
-    from bullpen.work.actions.approvals import answer_approval
+    from bullpen.flow.approve import answer
 
-    async def change(uow: "UnitOfWork") -> "SessionId":
-        return await answer_approval(uow, approval, approved=False)
+    async def change(uow: "UnitOfWork") -> "Answered":
+        return await answer(uow, approval, approved=False)
 
-    click.echo(f"{approval} is denied (session {change_records(change)}).")
+    click.echo(f"{approval} is denied (session {change_records(change).session_id}).")
     return 0
 
 
