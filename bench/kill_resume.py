@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import random
+import secrets
 import shutil
 import signal
 import sqlite3
@@ -179,7 +180,7 @@ class Stand:
 
     def events(self, kind: str) -> list[dict[str, object]]:
         """The recorded events of one type, oldest first."""
-        if not (self.home / "bullpen.db").exists():
+        if not self.event_count():
             return []
         with contextlib.closing(sqlite3.connect(self.home / "bullpen.db", timeout=30)) as database:
             rows = database.execute("select body from event where type = ? order by position", (kind,))
@@ -321,8 +322,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=30, help="sessions to kill, each at least once")
     parser.add_argument("--seed", type=int, default=None, help="repeat the moments of an earlier run")
     given = parser.parse_args(arguments)
-    seed = random.randrange(10**6) if given.seed is None else given.seed
-    dice = random.Random(seed)
+    seed = secrets.randbelow(10**6) if given.seed is None else given.seed
+    dice = random.Random(seed)  # noqa: S311 - moments, not secrets
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory(prefix="kill-resume-") as folder:
         stand = Stand(Path(folder))

@@ -78,11 +78,12 @@ class Outcome:
     notes: tuple[str, ...]
     dry_run: bool = False
     plan: tuple[PlannedItem, ...] = ()
+    failures: tuple[str, ...] = ()  # analysers that could not run, and why
 
     @property
     def is_clean(self) -> bool:
-        """Whether there was nothing to find."""
-        return self.stage == Stage.DONE and not any(self.findings_before.values())
+        """Whether everything looked and there was nothing to find."""
+        return self.stage == Stage.DONE and not any(self.findings_before.values()) and not self.failures
 
 
 def outcome_of(
@@ -99,6 +100,7 @@ def outcome_of(
     first = min((one.seconds_since_start for one in state.landed), default=None)
     waiting = [item for item in items if item.state is ItemState.BLOCKED and not item.tried]
     published = state.published
+    failures = tuple(dict.fromkeys(one for roast in state.roasts.values() for one in roast.failures))
     return Outcome(
         session=state.session_id,
         project=redact(state.project),
@@ -125,9 +127,10 @@ def outcome_of(
         first_change_seconds=None if first is None else round(first, 3),
         cost_usd=str(Money(state.cost_micro_usd)),
         reports=dict(state.reports),
-        notes=state.notes,
+        notes=(*state.notes, *(f"an analyser could not run: {one}" for one in failures)),
         dry_run=dry_run,
         plan=tuple(plan),
+        failures=failures,
     )
 
 

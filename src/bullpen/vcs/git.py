@@ -203,7 +203,7 @@ _MEANINGS: tuple[tuple[str, type[BullpenError], str], ...] = (
         Unavailable,
         "Check the network, then try again.",
     ),
-    (r"no space left|disk quota", LimitExceeded, "Free some space on the disk."),
+    (r"no space left|disk quota|unable to write", LimitExceeded, "Free some space on the disk."),
     (r"cannot lock ref|\.lock': file exists", Conflict, "Look at the branch again, then try again."),
     (
         r"unknown revision|bad revision|not a valid object|bad object|does not exist in|no such ref",

@@ -178,7 +178,7 @@ def _is_bullpens(folder: Path) -> bool:
 def _content(file: Path) -> object:
     about = file.lstat()
     if stat.S_ISLNK(about.st_mode):
-        return os.readlink(file)
+        return str(file.readlink())
     if stat.S_ISREG(about.st_mode):
         return (stat.S_IMODE(about.st_mode), about.st_mtime_ns, file.read_bytes())
     return stat.S_IFMT(about.st_mode)

@@ -3,7 +3,6 @@
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,14 +41,14 @@ class Odd:
 
 
 @pytest.fixture(scope="module")
-def odd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Odd]:
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Odd:
     ground = Ground(tmp_path_factory.mktemp("odd"))
     path = _repository(ground)
     _hostile_config(ground, path)
     _leave_uncommitted(path)
     before = snapshot(path)
     answer = ground.improve(path)
-    yield Odd(ground, path, answer, before, snapshot(path))
+    return Odd(ground, path, answer, before, snapshot(path))
 
 
 def _repository(ground: Ground) -> Path:

