@@ -78,7 +78,7 @@ def late(days, known={}):
         return known[days]
     return days > 30
 ''',
-    "tests/test_shelf.py": '''\
+    "tests/test_shelf.py": """\
 from shelf.core import check, count, names
 from shelf.loans import is_free, late
 
@@ -100,7 +100,7 @@ def test_check():
 def test_loans():
     assert is_free(None)
     assert late(31)
-''',
+""",
 }
 
 
@@ -149,14 +149,25 @@ class Stand:
 
     def start(self, *options: str) -> subprocess.Popen[bytes]:
         """Start ``bullpen improve`` on the repository."""
-        words = [sys.executable, "-c", _START, "improve", str(self.repository), "--session", SESSION, "--quiet"]
+        words = [
+            sys.executable,
+            "-c",
+            _START,
+            "improve",
+            str(self.repository),
+            "--session",
+            SESSION,
+            "--quiet",
+        ]
         env = os.environ | {
             "PYTHONPATH": str(_SOURCE),
             "BULLPEN_HOME": str(self.home),
             "SOURCE_DATE_EPOCH": "1795212027",
         }
         with (self.folder / "log").open("wb") as log:
-            return subprocess.Popen([*words, *options], env=env, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(
+                [*words, *options], env=env, stdout=log, stderr=log, start_new_session=True
+            )
 
     def said(self) -> str:
         """What the last run printed."""
@@ -317,12 +328,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         stand = Stand(Path(folder))
         stand.make()
         undisturbed = run_undisturbed(stand)
-        print(f"seed {seed}: undisturbed {undisturbed.commit[:12]}, {undisturbed.events} events, {undisturbed.seconds:.1f} s")
+        print(
+            f"seed {seed}: undisturbed {undisturbed.commit[:12]}, {undisturbed.events} events, {undisturbed.seconds:.1f} s"
+        )
         for number in range(given.kills):
             done = run_killed(stand, number, undisturbed, dice)
             rounds.append(done)
-            print(f"{number:3} {'MISS' if done.problems else 'same'} {done.kills} kills ({done.how})", flush=True)
-            print(*(f"      {problem}" for problem in done.problems), sep="\n", end="\n" * bool(done.problems))
+            print(
+                f"{number:3} {'MISS' if done.problems else 'same'} {done.kills} kills ({done.how})",
+                flush=True,
+            )
+            print(
+                *(f"      {problem}" for problem in done.problems), sep="\n", end="\n" * bool(done.problems)
+            )
     same = sum(not done.problems for done in rounds)
     print(f"{same} of {len(rounds)} sessions the same, {sum(done.kills for done in rounds)} kills")
     return 0 if same == len(rounds) else 1

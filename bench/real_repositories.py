@@ -64,7 +64,9 @@ HEAD += ["whole", "own time", "commits green alone", "second run"]
 
 def git(repo: Path, *args: str) -> str:
     """Run git and return what it said."""
-    return subprocess.run(["git", "-C", str(repo), *args], check=True, capture_output=True, text=True).stdout.strip()
+    return subprocess.run(
+        ["git", "-C", str(repo), *args], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def prepare(clones: Path, name: str, url: str, commit: str) -> Path:
@@ -107,7 +109,9 @@ def measure(clones: Path, name: str, url: str, commit: str) -> Row:
     failed = [(d, reason) for d, state, reason in items if state == "blocked" and "--approve" not in reason]
     first = [json.loads(body)["seconds_since_start"] for (body,) in
              database.execute("select body from event where type='ChangeLanded' order by position limit 1")]  # fmt: skip
-    spent = database.execute("select body from event where type='TimeSpent' order by position desc").fetchone()
+    spent = database.execute(
+        "select body from event where type='TimeSpent' order by position desc"
+    ).fetchone()
     own = 0.0
     if spent:
         times = json.loads(spent[0])
@@ -151,7 +155,9 @@ def check_commits(repo: Path, session: str, base: str, home: Path, before: dict[
 def refound(home: Path, session: str, fixed: set[str]) -> int:
     """How many of the fixed findings the newest session proposes again."""
     database = sqlite3.connect(home / "bullpen.db")
-    rows = database.execute("select fingerprint from finding where session_id != ? and moment = 'before'", (session,))
+    rows = database.execute(
+        "select fingerprint from finding where session_id != ? and moment = 'before'", (session,)
+    )
     count = sum(fingerprint in fixed for (fingerprint,) in rows)
     database.close()
     return count

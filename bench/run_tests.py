@@ -1,6 +1,6 @@
 """Run a repository's own tests at one commit, alone, and print the ids that pass.
 
-    python -m bench.run_tests REPOSITORY COMMIT HOME
+python -m bench.run_tests REPOSITORY COMMIT HOME
 """
 
 import asyncio
