@@ -99,6 +99,7 @@ def test_names_are_unique_and_in_the_past() -> None:
         "Broken",
         "Begun",
         "Kept",
+        "Spent",
     )
     wrong = [k.__name__ for k in KINDS if not k.__name__.endswith(("ed", *irregular))]
     assert wrong == []

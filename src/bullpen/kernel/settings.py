@@ -4,6 +4,7 @@ Order: command line, environment, ``config.toml`` in Bullpen's home, defaults. A
 """
 
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +79,26 @@ def read_settings(**given: Any) -> Settings:
         return Settings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InvalidInput(
-            f"The setting {name!r} is wrong: {first['msg']}.",
-            remedy=f"Mend it where it is set: an option, BULLPEN_{name.upper()}, or {default_home() / 'config.toml'}.",
-        ) from error
+        raise _wrong(".".join(str(part) for part in first["loc"]), first["type"], first["msg"]) from error
     except OSError as error:
         raise PermissionRefused(
             f"{default_home()} cannot be read: {error.strerror}.",
             remedy="Check its permissions, or set BULLPEN_HOME to another folder.",
         ) from error
     except (SettingsError, ValueError) as error:
-        raise InvalidInput(f"{default_home() / 'config.toml'} cannot be read: {error}.") from error
+        raise InvalidInput(
+            f"{default_home() / 'config.toml'} cannot be read: {error}.",
+            remedy="Mend the file, or move it away.",
+        ) from error
+
+
+def _wrong(name: str, kind: str, message: str) -> InvalidInput:
+    file = default_home() / "config.toml"
+    if kind == "extra_forbidden":
+        near = get_close_matches(name, Settings.model_fields, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        return InvalidInput(f"The setting {name!r} is not known.", remedy=f"Take it out of {file}.{hint}")
+    places = f"an option, BULLPEN_{name.upper()}, or {file}"
+    return InvalidInput(
+        f"The setting {name!r} is wrong: {message}.", remedy=f"Mend it where it is set: {places}."
+    )

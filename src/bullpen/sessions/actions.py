@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from bullpen.domain.actor import Scope
 from bullpen.domain.events.session import (
+    FactNoted,
     ParticipantJoined,
     SessionArchived,
     SessionCreated,
@@ -81,9 +82,10 @@ async def resume_session(uow: UnitOfWork, session_id: SessionId) -> None:
 
 
 async def archive_session(uow: UnitOfWork, session_id: SessionId) -> None:
-    """Take it out of the ordinary lists."""
+    """Take it out of the ordinary lists; doing it twice changes nothing."""
     uow.actor.require(Scope.RUN)
-    await queries.get_session(uow, session_id)
+    if (await queries.get_session(uow, session_id)).archived:
+        return
     await _set(uow, session_id, archived=True)
     uow.record(session_id, SessionArchived(uow.actor.id))
 
@@ -99,6 +101,7 @@ async def tag_session(uow: UnitOfWork, session_id: SessionId, tags: Sequence[str
 
 async def join_session(uow: UnitOfWork, session_id: SessionId, participant: str) -> None:
     """Add an agent or a person; joining twice changes nothing."""
+    uow.actor.require(Scope.RUN)
     current = await queries.get_session(uow, session_id)
     if participant in current.participants:
         return
@@ -107,9 +110,14 @@ async def join_session(uow: UnitOfWork, session_id: SessionId, participant: str)
 
 
 async def note_facts(uow: UnitOfWork, session_id: SessionId, **values: str) -> None:
-    """Add facts about a session that lists show (branch, base commit, counts)."""
-    current = await queries.get_session(uow, session_id)
-    await _set(uow, session_id, facts=json.dumps({**current.metadata, **values}, sort_keys=True))
+    """Add facts about a session that lists show (branch, base commit, counts); those known already change nothing."""
+    uow.actor.require(Scope.RUN)
+    known = (await queries.get_session(uow, session_id)).metadata
+    fresh = {name: value for name, value in sorted(values.items()) if known.get(name) != value}
+    if fresh:
+        await _set(uow, session_id, facts=json.dumps({**known, **fresh}, sort_keys=True))
+    for name, value in fresh.items():
+        uow.record(session_id, FactNoted(name, value))
 
 
 async def _set(uow: UnitOfWork, session_id: SessionId, **values: object) -> None:

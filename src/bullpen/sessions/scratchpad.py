@@ -9,11 +9,13 @@ from sqlalchemy import delete
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.events.session import FileRead, NoteWritten, VariableRead, VariableSet
 from bullpen.domain.ids import SessionId, TaskId
+from bullpen.kernel.bus.log import replay
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions.tables import scratchpad_file, scratchpad_variable
 
 MOST_BYTES = 64 * 1024
+MOST_EVENTS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,18 @@ async def list_variables(uow: UnitOfWork, session_id: SessionId, task_id: TaskId
     return [
         Variable(one.name, one.type, one.value, one.set_by, one.set_at)
         for one in await uow.fetch(statement.order_by(row.c.name))
+    ]
+
+
+async def variable_history(
+    uow: UnitOfWork, session_id: SessionId, task_id: TaskId, name: str
+) -> Sequence[Variable]:
+    """Every value a variable had, oldest first, with who set it and when."""
+    events = await replay(uow, session_id, limit=MOST_EVENTS, subject=task_id)
+    return [
+        Variable(name, one.event.type, one.event.value, one.event.by, one.at)
+        for one in events
+        if isinstance(one.event, VariableSet) and one.event.name == name
     ]
 
 

@@ -53,6 +53,14 @@ class SessionTagged(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FactNoted(Event):
+    """Something lists show of a session has a new value (branch, base commit, counts)."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class ParticipantJoined(Event):
     """An agent or a person takes part."""
 

@@ -39,6 +39,24 @@ class ItemCommented(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ItemAssigned(Event):
+    """An item has another owner."""
+
+    item_id: str
+    owner: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLabelled(Event):
+    """An item's labels are now these."""
+
+    item_id: str
+    labels: tuple[str, ...]
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class TaskAdded(Event):
     """A node joined the task tree."""
 
@@ -59,6 +77,22 @@ class TaskMoved(Event):
     task_id: str
     state: str
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReassigned(Event):
+    """A waiting task was given to another role."""
+
+    task_id: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskReordered(Event):
+    """A waiting task has another place among its siblings."""
+
+    task_id: str
+    position: int
 
 
 @dataclass(frozen=True, slots=True)

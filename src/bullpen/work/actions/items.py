@@ -1,10 +1,18 @@
 """Changing work items."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bullpen.domain.actor import Scope
 from bullpen.domain.errors import InvalidInput
-from bullpen.domain.events.work import DependencyBroken, ItemCommented, ItemMoved, ItemProposed
+from bullpen.domain.events.work import (
+    DependencyBroken,
+    ItemAssigned,
+    ItemCommented,
+    ItemLabelled,
+    ItemMoved,
+    ItemProposed,
+)
 from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.work_item import ItemState, WorkItem, require_transition
 from bullpen.kernel.clock import now
@@ -52,12 +60,8 @@ async def move_item(
     if item.state is state:
         return
     require_transition(item.id, item.state, state)
-    row = tables.work_item
-    await uow.run(
-        uow.change_rows(row)
-        .where(row.c.session_id == session_id, row.c.id == item_id)
-        .values(state=state, reason=reason, owner=uow.actor.id, **({"change": change} if change else {}))
-    )
+    kept = {"change": change} if change else {}
+    await _change(uow, session_id, item.id, state=state, reason=reason, owner=uow.actor.id, **kept)
     await _add_step(uow, session_id, item.id, len(item.history), state, reason)
     uow.record(session_id, ItemMoved(item_id, state, uow.actor.id, reason, change))
 
@@ -72,11 +76,41 @@ async def comment_item(uow: UnitOfWork, session_id: SessionId, item_id: str, tex
     uow.record(session_id, ItemCommented(item_id, uow.actor.id, text))
 
 
+async def assign_item(uow: UnitOfWork, session_id: SessionId, item_id: str, owner: str) -> None:
+    """Give an item to somebody; giving it to its owner changes nothing."""
+    uow.actor.require(Scope.WORK_WRITE)
+    if not owner:
+        raise InvalidInput("An owner needs a name.")
+    item = await queries.get_item(uow, session_id, item_id)
+    if item.owner != owner:
+        await _change(uow, session_id, item.id, owner=owner)
+        uow.record(session_id, ItemAssigned(item_id, owner, uow.actor.id))
+
+
+async def label_item(uow: UnitOfWork, session_id: SessionId, item_id: str, labels: Sequence[str]) -> None:
+    """Replace an item's labels; each once, sorted."""
+    uow.actor.require(Scope.WORK_WRITE)
+    item = await queries.get_item(uow, session_id, item_id)
+    ordered = tuple(sorted({label.strip() for label in labels} - {""}))
+    if ordered != item.draft.labels:
+        await _change(
+            uow, session_id, item.id, draft=dump(queries.DRAFT, replace(item.draft, labels=ordered))
+        )
+        uow.record(session_id, ItemLabelled(item_id, ordered, uow.actor.id))
+
+
 async def record_broken_dependency(
     uow: UnitOfWork, session_id: SessionId, item_id: str, no_longer_after: str, reason: str
 ) -> None:
     """Tell that a cycle was cut."""
     uow.record(session_id, DependencyBroken(item_id, no_longer_after, reason))
+
+
+async def _change(uow: UnitOfWork, session_id: SessionId, item_id: ItemId, **values: object) -> None:
+    row = tables.work_item
+    await uow.run(
+        uow.change_rows(row).where(row.c.session_id == session_id, row.c.id == item_id).values(**values)
+    )
 
 
 async def _insert(uow: UnitOfWork, session_id: SessionId, item: WorkItem, position: int) -> None:

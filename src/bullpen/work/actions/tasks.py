@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from bullpen.domain.actor import Scope
 from bullpen.domain.errors import Conflict, InvalidInput, NotFound
-from bullpen.domain.events.work import TaskAdded, TaskMoved
+from bullpen.domain.events.work import TaskAdded, TaskMoved, TaskReassigned, TaskReordered
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.task import TaskNode, TaskState
 from bullpen.kernel.clock import now
@@ -78,19 +78,30 @@ async def cancel_task(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, r
 
 
 async def reorder_task(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, position: int) -> None:
-    """Give a waiting task another place among its siblings."""
+    """Give a waiting task another place among its siblings.
+
+    Raises:
+        Conflict: it is not waiting (any more).
+    """
     await _edit_waiting(uow, session_id, task_id, position=position)
+    uow.record(session_id, TaskReordered(task_id, position))
 
 
 async def reassign_task(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, role: str) -> None:
-    """Give a waiting task to another role."""
+    """Give a waiting task to another role.
+
+    Raises:
+        InvalidInput: no role is named.
+        Conflict: it is not waiting (any more).
+    """
+    if not role:
+        raise InvalidInput("A task needs a role.")
     await _edit_waiting(uow, session_id, task_id, role=role)
+    uow.record(session_id, TaskReassigned(task_id, role))
 
 
 async def _edit_waiting(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, **values: object) -> None:
     uow.actor.require(Scope.WORK_WRITE)
-    if any(value == "" for value in values.values()):
-        raise InvalidInput("A task needs a role.")
     task = tables.task
     touched = await uow.run(
         uow.change_rows(task)
@@ -99,7 +110,6 @@ async def _edit_waiting(uow: UnitOfWork, session_id: SessionId, task_id: TaskId,
     )
     if not touched:
         raise Conflict(f"Task {task_id} is not waiting (any more).")
-    uow.record(session_id, TaskMoved(task_id, TaskState.WAITING, f"changed: {', '.join(values)}"))
 
 
 def _is_below(node: TaskNode, top: TaskId, nodes: dict[TaskId, TaskNode]) -> bool:
