@@ -35,8 +35,7 @@ RATE = 2
 async def strayed(
     tmp_path: Path, after: bytes | None, path: str = "a.py", kind: str = "general", before: str = SOURCE
 ) -> list[str]:
-    tmp_path.mkdir(exist_ok=True)
-    mirror = tmp_path / "m.git"
+    mirror = tmp_path.with_name(f"{tmp_path.name}.git")
     await git(mirror, "init", "--quiet", "--bare", "--template=", str(mirror))
     empty = (await git(mirror, "mktree")).text
     tip = await commit_tree(
