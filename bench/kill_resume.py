@@ -323,7 +323,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None, help="repeat the moments of an earlier run")
     given = parser.parse_args(arguments)
     seed = secrets.randbelow(10**6) if given.seed is None else given.seed
-    dice = random.Random(seed)  # noqa: S311 - moments, not secrets
+    dice = random.Random(seed)
     rounds: list[Round] = []
     with tempfile.TemporaryDirectory(prefix="kill-resume-") as folder:
         stand = Stand(Path(folder))

@@ -19,6 +19,10 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.analysis.compare import compare
+from bullpen.analysis.queries import FINDING
+from bullpen.domain.finding import Finding
+
 HERE = Path(__file__).parent
 BULLPEN = Path(sys.executable).with_name("bullpen")
 
@@ -116,13 +120,12 @@ def measure(clones: Path, name: str, url: str, commit: str) -> Row:
     if spent:
         times = json.loads(spent[0])
         own = 1 - times["sandboxed"] / times["whole"]
-    fixed = {one for draft in landed for one in draft["fingerprints"]}
     database.close()
     alone = check_commits(repo, session, commit, home, before) if landed else "none"
     if landed:
         git(repo, "merge", "-q", "--ff-only", f"bullpen/{session}")
     again, _status = improve(repo, home)
-    found_again = refound(home, session, fixed)
+    found_again = refound(home, session) if landed else 0
     row = Row(
         name, python_lines(repo), len(before), len(landed) + len(failed), len(landed),
         sum(before[one] == "passed" and after.get(one) not in ("passed", "skipped") for one in before),
@@ -152,15 +155,19 @@ def check_commits(repo: Path, session: str, base: str, home: Path, before: dict[
     return f"{good} of {len(commits)}"
 
 
-def refound(home: Path, session: str, fixed: set[str]) -> int:
-    """How many of the fixed findings the newest session proposes again."""
+def refound(home: Path, session: str) -> int:
+    """How many findings the newest look has that the session did not leave behind."""
     database = sqlite3.connect(home / "bullpen.db")
-    rows = database.execute(
-        "select fingerprint from finding where session_id != ? and moment = 'before'", (session,)
-    )
-    count = sum(fingerprint in fixed for (fingerprint,) in rows)
+    left = findings(database, "session_id = ? and moment = 'after'", session)
+    again = findings(database, "session_id != ? and moment = 'before'", session)
     database.close()
-    return count
+    return len(compare(left, again).new)
+
+
+def findings(database: sqlite3.Connection, where: str, session: str) -> list[Finding]:
+    """Stored findings."""
+    rows = database.execute(f"select body from finding where {where} order by number", (session,))  # noqa: S608 - ours
+    return [FINDING.validate_json(body) for (body,) in rows]
 
 
 def python_lines(repo: Path) -> int:

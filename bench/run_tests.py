@@ -18,13 +18,18 @@ from bullpen.testing.environment import prepare_environment
 from bullpen.testing.runners.pytest import RUNNER
 
 
+def check_out(repo: Path, commit: str, work: Path) -> None:
+    """A new checkout of one commit."""
+    subprocess.run(["git", "clone", "-q", "--shared", str(repo), str(work)], check=True)
+    subprocess.run(["git", "-C", str(work), "checkout", "-q", "--detach", commit], check=True)
+
+
 async def run(repo: Path, commit: str, home: Path) -> TestReport:
     """A new checkout, the project's environment, all tests; those that fail are tried once more."""
     sandbox, _probe = await choose_sandbox()
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder) / "work"
-        subprocess.run(["git", "clone", "-q", "--shared", str(repo), str(work)], check=True)
-        subprocess.run(["git", "-C", str(work), "checkout", "-q", "--detach", commit], check=True)
+        await asyncio.to_thread(check_out, repo, commit, work)
         work.chmod(0o755)
         environment = await prepare_environment(work, home, sandbox)
         limits = Limits(wall_seconds=900)

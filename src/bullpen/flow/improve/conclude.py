@@ -85,7 +85,7 @@ async def _look_again(means: Means, sessions: OpenSessions, session_id: SessionI
     session, baseline = await sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
         before = await list_findings(uow, session_id, "before")
-    view = View(session.opened, tip, Moment.AFTER, tuple(before), baseline.passed())
+    view = View(session.opened, tip, Moment.AFTER, tuple(before), expected=baseline.passed())
     await look(means, session_id, view, session.tests)
 
 

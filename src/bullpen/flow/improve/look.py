@@ -49,6 +49,7 @@ class View:
     commit: str
     moment: Moment
     known: tuple[Finding, ...] = ()
+    contexts: bool = False  # also which test ran which line
     expected: frozenset[str] = frozenset()  # tests that should pass; those that do not are tried again
 
 
@@ -101,7 +102,7 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
     if await has_report(means, session_id, view.moment):  # a step that was interrupted after its tests
         return await read_report(means, session_id, view.moment)
     traced = view.moment is not Moment.BEFORE
-    report = await tests.run(view.commit, coverage=traced, contexts=view.moment is Moment.MEASURED)
+    report = await tests.run(view.commit, coverage=traced, contexts=view.contexts)
     report = await tests.steadied(view.commit, report, view.expected)
     path = means.folder(session_id).test_report(view.moment)
     await asyncio.to_thread(write_whole, path, REPORT.dump_json(report))

@@ -28,9 +28,11 @@ from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
 from bullpen.flow.items.reasons import BEYOND
+from bullpen.flow.items.refusals import refusal_key, refused_before
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
 from bullpen.recipes.base import Catalogue, Recipe, RecipeJob
+from bullpen.sessions.queries import list_sessions
 from bullpen.vcs.history import FileHistory, read_history
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work.actions.items import propose_items, record_broken_dependency
@@ -83,13 +85,15 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
     async with means.database.view(means.actor) as uow:
         findings = await findings_queries.list_findings(uow, session_id, "before")
         stored = await list_items(uow, session_id)
+        earlier = await list_sessions(uow, project=options.source, kind="improve", limit=20)
+    refused = {} if options.only else refused_before([one for one in earlier if one.id != session_id])
     known = {one for item in stored for one in item.draft.fingerprints}
     wanted = [found for found in findings if options.wants(found) and found.fingerprint not in known]
     folder = means.folder(session_id).worktrees
     worktree = await take_worktree(Path(opened.mirror), folder, "plan", opened.base)
     try:
         knowledge = await _know(means, session_id, opened, worktree.path)
-        items = _items(means.recipes, session_id, await _new_of(options, wanted), knowledge, options)
+        items = _items(means.recipes, session_id, await _new_of(options, wanted), knowledge, options, refused)
         taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
         chosen = await choose_fitting(means, worktree.path, items, max(options.max_items - taken, 0), options)
     finally:
@@ -138,6 +142,7 @@ def _items(
     findings: Sequence[Finding],
     known: _Knowledge,
     options: ImproveOptions,
+    refused: Mapping[str, str],
 ) -> list[WorkItem]:
     seen: dict[str, str] = {}
     items: list[WorkItem] = []
@@ -145,6 +150,8 @@ def _items(
         validation = validate_item(draft, known.counts, seen)
         seen.update(dict.fromkeys(draft.fingerprints, draft.id))
         state, reason = _state(draft, recipes, options)
+        if state is ItemState.READY and (before := refused.get(refusal_key(draft))):
+            state, reason = ItemState.PROPOSED, f"refused before: {before}; name it with --only to try again"
         if validation.problems:
             state, reason = ItemState.REJECTED, "; ".join(validation.problems)
         priority = prioritise(draft, _facts(draft, known))

@@ -34,6 +34,7 @@ from bullpen.flow.improve.options import OPTIONS
 from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
+from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
@@ -182,7 +183,15 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
         known = await list_findings(uow, session_id, "before")
-    view = View(session.opened, session.opened.base, moment, tuple(known), baseline.passed())
+        ready = await queries.list_items(uow, session_id, ItemState.READY)
+    view = View(
+        session.opened,
+        session.opened.base,
+        moment,
+        tuple(known),
+        contexts=bool(ready),
+        expected=baseline.passed(),
+    )
     return await look(means, session_id, view, session.tests)
 
 
@@ -272,6 +281,10 @@ async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> 
     await move_item(uow, session_id, result.item, state, reason=result.reason)
     task = TaskState.SKIPPED if result.already else TaskState.FAILED
     await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
+    if not result.already:
+        facts = (await session_queries.get_session(uow, session_id)).metadata
+        draft = (await queries.get_item(uow, session_id, result.item)).draft
+        await note_facts(uow, session_id, refused=with_refusal(facts, draft, result.reason))
 
 
 async def _record_landing(
