@@ -64,7 +64,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     programs = place / "bin"
     programs.mkdir()
     program = programs / "bullpen"
-    program.write_text(f"#!{sys.executable}\nfrom bullpen.cli.main import main\nmain()\n")
+    entry = 'from bullpen.cli.main import main\n\nif __name__ == "__main__":\n    main()\n'
+    program.write_text(f"#!{sys.executable}\n{entry}")
     program.chmod(0o755)
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("BULLPEN_", "GIT_"))}
     environment = {
