@@ -58,7 +58,7 @@ async def take_worktree(mirror: Path, folder: Path, owner: str, commit: str) -> 
     async with file_lock(slot.with_name(f"{slot.name}.lock")):
         if not _is_ready(worktree):
             await _prepare(worktree, commit)
-            _mark(slot).write_text(f"{owner}\nready\n")
+            _write_mark(slot, f"{owner}\nready\n")
     return worktree
 
 
@@ -164,7 +164,7 @@ def _claim_slot(home: Path, owner: str) -> Path:
             return slot
     free = (slot for slot, name in owners.items() if not name)
     slot = next(free, home / f"wt-{secrets.token_hex(5)}")
-    _mark(slot).write_text(f"{owner}\n")
+    _write_mark(slot, f"{owner}\n")
     return slot
 
 
@@ -173,6 +173,13 @@ def _slots(home: Path) -> list[Path]:
     folders = (path for path in home.glob("wt-*") if path.is_dir() and not path.is_symlink())
     marks = (path.with_suffix("") for path in home.glob("wt-*.owner"))
     return sorted({*folders, *marks})
+
+
+def _write_mark(slot: Path, text: str) -> None:
+    """Whole or not at all: who reads an owner that is half written would lend the slot a second time."""
+    draft = slot.with_name(f"{slot.name}.{secrets.token_hex(4)}")
+    draft.write_text(text)
+    draft.replace(_mark(slot))
 
 
 def _mark(slot: Path) -> Path:

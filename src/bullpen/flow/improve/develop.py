@@ -55,7 +55,7 @@ async def relocate(
     """The item as it stands at ``tip``, where earlier changes may have moved its lines or mended it already."""
     worktree = await tip_worktree(session.mirror, means.folder(session.id).worktrees, tip)
     mine = [found for found in known if found.place.path == draft.path]
-    looked = await look_at(means, worktree, tip, [draft.path], draft.rule, mine)
+    looked = await look_at(means, worktree, tip, [draft.path], draft.rule, mine, session.coverage)
     left = tuple(found for found in looked.findings if found.fingerprint in draft.fingerprints)
     lines = tuple(sorted({found.place.line for found in left}))
     return replace(draft, lines=lines, fingerprints=tuple(sorted(one.fingerprint for one in left))), left

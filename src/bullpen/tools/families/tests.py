@@ -55,7 +55,7 @@ def compare(now: TestReport, before: TestReport | None, *, whole: bool) -> Tests
     messages = tuple(f"{one.id}: {one.message}" for one in now.results if one.id in new)[:_MOST_SHOWN]
     return TestsRun(
         ok,
-        _summary(now, len(passed), len(failed), len(new), len(lost)),
+        _summary(now, len(passed), len(failed), len(new), len(lost)) + _names(new or lost),
         now.end.value,
         len(passed),
         len(failed),
@@ -74,6 +74,10 @@ def _asked(known: frozenset[str], selected: tuple[str, ...]) -> frozenset[str]:
         if not chosen
         else frozenset(one for one in known if one in chosen or one.split("::", 1)[0] in chosen)
     )
+
+
+def _names(tests: list[str]) -> str:
+    return f" Look at {', '.join(tests[:3])}." if tests else ""
 
 
 def _summary(report: TestReport, passed: int, failed: int, new: int, lost: int) -> str:
