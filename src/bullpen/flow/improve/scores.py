@@ -9,7 +9,9 @@ from bullpen.flow.guarding.paths import is_test_path
 from bullpen.vcs.diffs import Diff
 
 READABLE = 200  # changed lines a person still reads in one go (Cisco's study of 2,500 reviews, 2006)
-HELD = 2 / 3  # share of faults in touched lines that tests must notice where no recipe vouches; some faults change nothing
+HELD = (
+    2 / 3
+)  # share of faults in touched lines that tests must notice where no recipe vouches; some faults change nothing
 
 
 @dataclass(frozen=True, slots=True)
