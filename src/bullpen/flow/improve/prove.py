@@ -16,7 +16,7 @@ from bullpen.domain.verdict import CommandEvidence, Evidence
 from bullpen.flow.gates import Measured
 from bullpen.flow.guards import find_breaches
 from bullpen.flow.improve.case import Case, candidate_commit
-from bullpen.flow.improve.derive import derived_by
+from bullpen.flow.improve.derive import Workshop, derived_by
 from bullpen.flow.improve.falsify import MutationScore, falsify_tests, score_change
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import source_tree
@@ -116,7 +116,8 @@ async def _score(
     if _stands(measured):
         tip = await tip_worktree(case.mirror, folder, case.tip)
         mine = _asked(case, seen.before)
-        recipe = await derived_by(tip.path, seen.changes, mine, means.sandbox, approved=case.approved)
+        workshop = Workshop(tip.path, means.recipes, means.sandbox)
+        recipe = await derived_by(workshop, seen.changes, mine, approved=case.approved)
         patient = case if recipe else _looked_into(case)
         mutation = await score_change(patient, seen.diff, seen.changes, seen.report, tests)
     if mutation.share is not None:
