@@ -11,13 +11,10 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from bullpen.domain.actor import local_person
-from bullpen.flow.calibration.calibrate import Calibration, Court, calibrate, open_court
+from bullpen.flow.calibration.calibrate import Calibration, Court, bare_means, calibrate, open_court
 from bullpen.flow.calibration.labelled import read_labelled, read_project
-from bullpen.flow.improve.means import Means
-from bullpen.kernel.bus.log import EventLog
-from bullpen.kernel.settings import Settings
-from bullpen.kernel.storage.database import Database, open_store
+from bullpen.kernel.settings import read_settings
+from bullpen.kernel.storage.database import open_store
 from bullpen.sandbox.choose import choose_sandbox
 
 LABELLED = Path(__file__).parent.parent / "tests" / "flow" / "calibration"
@@ -26,12 +23,11 @@ LABELLED = Path(__file__).parent.parent / "tests" / "flow" / "calibration"
 @asynccontextmanager
 async def court_in(home: Path, project: Path) -> AsyncGenerator[Court]:
     """A court that keeps everything in ``home``."""
-    settings = Settings(home=home, test_seconds=60)
+    settings = read_settings(home=home, test_seconds=60)
     sandbox, _probe = await choose_sandbox()
     store = await open_store(settings.database)
     try:
-        means = Means(settings, Database(store, EventLog()), local_person(), sandbox, asyncio.Semaphore(2))
-        yield await open_court(means, read_project(project))
+        yield await open_court(bare_means(settings, store, sandbox), read_project(project))
     finally:
         await store.close()
 

@@ -1,18 +1,14 @@
 """The judge against the labelled set: nothing bad is kept."""
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from bullpen.domain.actor import local_person
 from bullpen.domain.errors import InvalidInput, Missing
-from bullpen.flow.calibration.calibrate import calibrate, open_court
+from bullpen.flow.calibration.calibrate import bare_means, calibrate, open_court
 from bullpen.flow.calibration.labelled import Edit, edited, read_labelled, read_project
-from bullpen.flow.improve.means import Means
-from bullpen.kernel.bus.log import EventLog
-from bullpen.kernel.settings import Settings
-from bullpen.kernel.storage.database import Database, open_store
+from bullpen.kernel.settings import read_settings
+from bullpen.kernel.storage.database import open_store
 from bullpen.sandbox.choose import choose_sandbox
 
 FOLDER = Path(__file__).parent
@@ -27,9 +23,9 @@ async def test_nothing_bad_is_kept_and_nearly_everything_good_is(tmp_path: Path)
         sandbox, _probe = await choose_sandbox()
     except Missing as error:
         pytest.skip(error.sentence)
-    settings = Settings(home=tmp_path, test_seconds=60)
+    settings = read_settings(home=tmp_path, test_seconds=60)
     store = await open_store(settings.database)
-    means = Means(settings, Database(store, EventLog()), local_person(), sandbox, asyncio.Semaphore(2))
+    means = bare_means(settings, store, sandbox)
     try:
         found = await calibrate(await open_court(means, read_project(PROJECT)), read_labelled(FOLDER))
     finally:

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bullpen.analysis.cache import ObservationCache
+from bullpen.domain.actor import local_person
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
@@ -18,7 +20,13 @@ from bullpen.flow.improve.case import Case
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.project_tests import ProjectTests
 from bullpen.flow.improve.prove import look_at, prove, tip_worktree
+from bullpen.flow.improve.timed_sandbox import TimedSandbox
 from bullpen.flow.items.generate import draft_items
+from bullpen.kernel.bus.log import EventLog
+from bullpen.kernel.settings import Settings
+from bullpen.kernel.storage.database import Database, Store
+from bullpen.recipes.base import catalogue
+from bullpen.sandbox.base import Sandbox
 from bullpen.testing.environment import own_environment
 from bullpen.vcs.commits import BULLPEN, commit_tree, put_files
 from bullpen.vcs.git import git
@@ -72,6 +80,14 @@ class Court:
     files: Mapping[str, bytes]
     tests: ProjectTests
     baseline: TestReport
+
+
+def bare_means(settings: Settings, store: Store, sandbox: Sandbox) -> Means:
+    """What proving needs, without agents: two lanes, every recipe, and a cache below the settings' home."""
+    database = Database(store, EventLog())
+    cache = ObservationCache(settings.home / "cache" / "observations")
+    lanes = asyncio.Semaphore(2)
+    return Means(settings, database, local_person(), TimedSandbox(sandbox), lanes, catalogue(), cache)
 
 
 async def open_court(means: Means, files: Mapping[str, bytes]) -> Court:

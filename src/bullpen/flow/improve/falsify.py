@@ -17,7 +17,6 @@ from bullpen.flow.guarding.fresh import FreshTests, fresh_tests
 from bullpen.flow.guarding.paths import is_test_path
 from bullpen.flow.improve.case import Case, candidate_commit
 from bullpen.flow.improve.test_runs import TestRuns
-from bullpen.testing.selection import select_tests
 from bullpen.vcs.commits import put_files
 from bullpen.vcs.diffs import Diff, FileDiff
 from bullpen.vcs.grafts import graft_files
@@ -201,31 +200,13 @@ async def score_change(
     if not passing or not any(lines.values()) or case.mutants <= 0:
         faults = _faults(sources, lines, max(case.mutants, 0))
         return MutationScore(untested=len(faults), lived=tuple(_words(*fault) for fault in faults))
-    select = _select(case, diff)
-    wanted = passing if not select else frozenset(one for one in passing if _is_selected(one, select))
-    tested = TestedLines(case.tree, sources, lines, select)
+    wanted = frozenset(one for one in passing if _is_selected(one, case.select))
+    tested = TestedLines(case.tree, sources, lines, case.select)
     return await mutation_score(case, tested, wanted, tests, most=case.mutants)
 
 
-def _select(case: Case, diff: Diff) -> tuple[str, ...]:
-    """Tests that ran the old lines, where that is known; empty means all."""
-    coverage = case.baseline.coverage
-    if coverage is None or not coverage.by_test:
-        return case.select
-    old = {file.path: _old_lines(file) for file in diff.files if not is_test_path(file.path)}
-    chosen = select_tests(coverage.by_test, old)
-    return tuple(sorted(chosen)) if chosen else case.select
-
-
-def _old_lines(file: FileDiff) -> frozenset[int]:
-    lines: set[int] = set()
-    for hunk in file.hunks:
-        lines.update(hunk.removed or (hunk.old_start, hunk.old_start + 1))
-    return frozenset(lines)
-
-
 def _is_selected(test: str, select: Sequence[str]) -> bool:
-    return test in select or test.split("::", 1)[0] in select
+    return not select or test in select or test.split("::", 1)[0] in select
 
 
 async def mutation_score(

@@ -16,7 +16,7 @@ from bullpen.domain.verdict import CommandEvidence, Evidence
 from bullpen.flow.gates import Measured
 from bullpen.flow.guards import find_breaches
 from bullpen.flow.improve.case import Case, candidate_commit
-from bullpen.flow.improve.derive import derived_by
+from bullpen.flow.improve.derive import Workshop, derived_by
 from bullpen.flow.improve.falsify import MutationScore, falsify_tests, score_change
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import source_tree
@@ -67,7 +67,8 @@ async def prove(means: Means, folder: Path, case: Case, tests: TestRuns) -> Proo
     commit = await candidate_commit(case.mirror, case.tree, case.tip)
     report = await tests.run_against(commit, _wanted(case), case.select)
     paths = [change.path for change in changes]
-    before, after = await _looks(means, folder, case, commit, paths, await _coverage(case, commit, tests))
+    covers = [await _coverage(case, one, tests) for one in (case.tip, commit)]
+    before, after = await _looks(means, folder, case, commit, paths, covers)
     seen = Seen(diff, changes, before, after, compare(before.findings, after.findings), report)
     measured, notes = _measure(case, seen)
     if falsified := await falsify_tests(case, changes, tests):
@@ -78,8 +79,8 @@ async def prove(means: Means, folder: Path, case: Case, tests: TestRuns) -> Proo
 
 
 async def _coverage(case: Case, commit: str, tests: TestRuns) -> Coverage | None:
-    """Which lines the tests of the change run, if its item is about that."""
-    if not case.draft.rule.startswith(ABOUT_TESTS) or case.baseline.coverage is None:
+    """Which lines the tests of a commit run, if the item is about that."""
+    if not case.draft.rule.startswith(ABOUT_TESTS):
         return None
     return (await tests.run(commit, coverage=True)).coverage
 
@@ -115,7 +116,8 @@ async def _score(
     if _stands(measured):
         tip = await tip_worktree(case.mirror, folder, case.tip)
         mine = _asked(case, seen.before)
-        recipe = await derived_by(tip.path, seen.changes, mine, means.sandbox, approved=case.approved)
+        workshop = Workshop(tip.path, means.recipes, means.sandbox)
+        recipe = await derived_by(workshop, seen.changes, mine, approved=case.approved)
         patient = case if recipe else _looked_into(case)
         mutation = await score_change(patient, seen.diff, seen.changes, seen.report, tests)
     if mutation.share is not None:
@@ -203,16 +205,20 @@ async def tip_worktree(mirror: Path, folder: Path, commit: str) -> Worktree:
 
 
 async def _looks(
-    means: Means, folder: Path, case: Case, commit: str, paths: Sequence[str], coverage: Coverage | None
+    means: Means,
+    folder: Path,
+    case: Case,
+    commit: str,
+    paths: Sequence[str],
+    covers: Sequence[Coverage | None],
 ) -> tuple[Look, Look]:
-    """Before and after; ``coverage`` is that of the change, where the rule asks which lines tests run."""
+    """Before and after; ``covers`` are the lines tests run in each, where the rule asks for them."""
     looked_at, rule = sorted({*paths, case.draft.path}), case.draft.rule
     tip = await tip_worktree(case.mirror, folder, case.tip)
-    covered = case.baseline.coverage if coverage else None
-    before = await look_at(means, tip, case.tip, looked_at, rule, case.known, covered)
+    before = await look_at(means, tip, case.tip, looked_at, rule, case.known, covers[0])
     worktree = await take_worktree(case.mirror, folder, f"check-{secrets.token_hex(8)}", commit)
     try:
-        return before, await look_at(means, worktree, commit, looked_at, rule, before.findings, coverage)
+        return before, await look_at(means, worktree, commit, looked_at, rule, before.findings, covers[1])
     finally:
         await release_worktree(worktree)
 
