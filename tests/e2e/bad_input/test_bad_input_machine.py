@@ -67,21 +67,19 @@ def test_a_home_that_cannot_be(ground: Ground) -> None:
 
 
 @as_root
-def test_a_home_of_somebody_else(ground: Ground) -> None:
-    path = ground.repository("repository")
-    _open_to_all(ground.folder)
-    ground.home.mkdir(mode=0o700)
-    answer = ground.improve(path, through=AS_NOBODY)
+def test_a_home_of_somebody_else(public_ground: Ground) -> None:
+    path = public_ground.repository("repository")
+    public_ground.home.mkdir(mode=0o700)
+    answer = public_ground.improve(path, through=AS_NOBODY)
     assert answer.status == 3, answer.said
     assert "BULLPEN_HOME" in answer.remedy
 
 
 @as_root
-def test_a_repository_that_may_not_be_read(ground: Ground) -> None:
-    path = ground.repository("repository")
-    _open_to_all(ground.folder)
+def test_a_repository_that_may_not_be_read(public_ground: Ground) -> None:
+    path = public_ground.repository("repository")
     path.chmod(0o700)
-    answer = ground.improve(path, through=AS_NOBODY)
+    answer = public_ground.improve(path, through=AS_NOBODY)
     assert answer.status == 2, answer.said
     assert "may not be read" in answer.problem
 
@@ -123,26 +121,20 @@ def test_a_repository_that_may_not_be_written(ground: Ground) -> None:
 
 @as_root
 @pytest.mark.slow
-def test_analysers_that_cannot_run_are_told_of(ground: Ground) -> None:
+def test_analysers_that_cannot_run_are_told_of(public_ground: Ground) -> None:
     """Another user may not be able to start the programs Bullpen looks with: that is no clean repository."""
-    path = ground.repository("repository")
-    _open_to_all(ground.folder)
-    ground.home.mkdir()
-    subprocess.run(["chown", "-R", "65534:65534", str(path), str(ground.home)], check=True)
-    answer = ground.improve(path, through=AS_NOBODY, env={"HOME": str(ground.home)})
+    path = public_ground.repository("repository")
+    public_ground.home.mkdir()
+    subprocess.run(["chown", "-R", "65534:65534", str(path), str(public_ground.home)], check=True)
+    answer = public_ground.improve(path, through=AS_NOBODY, env={"HOME": str(public_ground.home)})
     assert answer.status == 0, answer.said
     if answer.result["failures"]:
         assert "could not run" in " ".join(answer.result["notes"])
         assert (
             "is clean"
-            not in ground.run("improve", path, through=AS_NOBODY, env={"HOME": str(ground.home)}).said
+            not in public_ground.run(
+                "improve", path, through=AS_NOBODY, env={"HOME": str(public_ground.home)}
+            ).said
         )
     else:
         assert answer.result["done"]["count"] == 1
-
-
-def _open_to_all(folder: Path) -> None:
-    """Make the way to a folder passable for everybody, as far as it is the tests' own."""
-    for place in (folder, *folder.parents):
-        if place.name.startswith(("pytest-", "test_")):
-            place.chmod(0o755)
