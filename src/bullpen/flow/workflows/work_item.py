@@ -125,7 +125,17 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
         await _show(bench, order, "test", TaskState.RUNNING)
         part = _as_approached(draft, findings, developed)
         select = await touching_tests(session, order.tip, developed.tree)
-        case = Case(part, order.tip, developed.tree, session.mirror, baseline, select)
+        measured = replace(baseline, coverage=session.coverage)
+        case = Case(
+            part,
+            order.tip,
+            developed.tree,
+            session.mirror,
+            measured,
+            select,
+            known=findings,
+            mutants=3 if select else 0,  # where all tests would have to run for each, it is not worth the wait
+        )
         folder = bench.means.folder(session.id).worktrees
         proof = await prove(bench.means, folder, case, session.tests)
         await _show(bench, order, "test", TaskState.DONE, f"{len(proof.evidence.tests_after)} tests pass")
