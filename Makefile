@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check unit bench mutants clean
+.PHONY: help setup run test slow check unit bench mutants clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -13,8 +13,11 @@ setup: ## make .venv with the bullpen command in it
 run: setup ## improve the sample repository and show the result
 	@bash scripts/run_sample
 
-test: ## everything: checks, unit, integration, end to end
+test: ## checks, unit, contract, integration and end-to-end tests
 	@bash scripts/test
+
+slow: setup ## the slow tests: whole sessions, kills, Docker, 100,000 files
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
 
 check: setup ## the fast gates: format, lint, types, import contracts
 	@bash scripts/check

@@ -14,8 +14,7 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.gates import DEFAULT_GATES, parse_gates
-from bullpen.flow.improve.assess import assess
+from bullpen.flow.improve.assess import assess, project_gates
 from bullpen.flow.improve.crew import Crew
 from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
 from bullpen.flow.improve.means import Means
@@ -134,14 +133,14 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
             measured,
             select,
             known=findings,
-            mutants=3 if select else 0,  # where all tests would have to run for each, it is not worth the wait
+            approved=session.options.approves(draft.rule),
         )
         folder = bench.means.folder(session.id).worktrees
         proof = await prove(bench.means, folder, case, session.tests)
         await _show(bench, order, "test", TaskState.DONE, f"{len(proof.evidence.tests_after)} tests pass")
         for phase in ("review", "judge"):
             await _show(bench, order, phase, TaskState.RUNNING)
-        gates = parse_gates(DEFAULT_GATES)
+        gates = (await project_gates(session.mirror, session.opened.base)).gates
         number = order.wave * 100 + attempt
         assessed = await assess(
             bench.means, bench.crew, session, draft, findings, proof, order.tip, number, gates
