@@ -87,11 +87,12 @@ def main() -> int:
         for text in [(ROOT / "src" / "bullpen" / file).read_text("utf-8")]
         for mutant in line_mutants(text, running_lines(text), most)
     ]
+    found: list[Tried] = []
     with ThreadPoolExecutor(2) as pool:
-        found = list(pool.map(lambda one: tried(*one), wanted))
-    for one in found:
-        if not one.noticed:
-            print(f"not noticed: {one.file}:{one.mutant.line}: {one.mutant.what}")
+        for one in pool.map(lambda one: tried(*one), wanted):
+            found.append(one)
+            if not one.noticed:
+                print(f"not noticed: {one.file}:{one.mutant.line}: {one.mutant.what}", flush=True)
     for file in CORE:
         mine = [one for one in found if one.file == file]
         print(f"{file:24} {sum(one.noticed for one in mine):4} of {len(mine)}")

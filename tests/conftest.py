@@ -5,7 +5,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
+from hypothesis import HealthCheck
 from tests.machine.needs import Machine
 from tests.machine.requirements import listing
 
@@ -28,6 +30,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # what is asserted never depends on how busy the machine is
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any machine")
     config.stash[_MACHINE] = Machine()
 
 
