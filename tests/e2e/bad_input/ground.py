@@ -100,7 +100,9 @@ class Ground:
         self, *words: str | bytes | Path, env: Mapping[str, str] | None = None, through: Sequence[str] = ()
     ) -> "subprocess.Popen[bytes]":
         """Start the command, ``through`` other programs if given."""
-        base = {name: value for name, value in os.environ.items() if not name.startswith("BULLPEN_")}
+        # another user cannot write where coverage keeps its data, and would say so in the command's own output
+        dropped = ("BULLPEN_", "COV") if through else ("BULLPEN_",)
+        base = {name: value for name, value in os.environ.items() if not name.startswith(dropped)}
         own = {"PYTHONPATH": str(SOURCE), "BULLPEN_HOME": str(self.home), "PYTHONDONTWRITEBYTECODE": "1"}
         argv: list[str | bytes | Path] = [*through, sys.executable, "-c", START, *words]
         return subprocess.Popen(
