@@ -25,7 +25,7 @@ TRANSITIONS: Mapping[ItemState, frozenset[ItemState]] = {
     ItemState.PROPOSED: frozenset({ItemState.READY, ItemState.REJECTED, ItemState.BLOCKED}),
     ItemState.READY: frozenset({ItemState.IN_PROGRESS, ItemState.BLOCKED, ItemState.REJECTED}),
     ItemState.IN_PROGRESS: frozenset(
-        {ItemState.IN_REVIEW, ItemState.READY, ItemState.BLOCKED, ItemState.REJECTED}
+        {ItemState.IN_REVIEW, ItemState.READY, ItemState.BLOCKED, ItemState.REJECTED, ItemState.PROPOSED}
     ),
     ItemState.IN_REVIEW: frozenset({ItemState.DONE, ItemState.READY, ItemState.BLOCKED, ItemState.REJECTED}),
     ItemState.DONE: frozenset({ItemState.READY}),

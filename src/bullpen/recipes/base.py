@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bullpen.domain.change import Applicability, FileChange, Site
 from bullpen.domain.errors import NotFound
@@ -49,6 +49,15 @@ class Recipe(Protocol):
 
     async def apply(self, job: RecipeJob) -> list[FileChange]:
         """Propose the change; an empty list where nothing fits. Applying it to its own result changes nothing."""
+        ...
+
+
+@runtime_checkable
+class Selective(Protocol):
+    """A recipe that must run code to know what it would change, and can tell beforehand where it never would."""
+
+    def fits(self, job: RecipeJob) -> bool:
+        """Whether there is anything at the sites that it would look into."""
         ...
 
 

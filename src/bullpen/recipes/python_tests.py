@@ -37,6 +37,10 @@ class ObservingRecipe:
     kind: str
     keep: Callable[[RecipeJob, Target], Awaitable[list[Seen]]]
 
+    def fits(self, job: RecipeJob) -> bool:
+        """See ``Selective.fits``."""
+        return any(targets_of(job))
+
     async def apply(self, job: RecipeJob) -> list[FileChange]:
         """See ``Recipe.apply``."""
         tests: list[TestFunction] = []

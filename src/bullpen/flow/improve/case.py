@@ -25,7 +25,7 @@ class Case:
     known: tuple[Finding, ...] = ()
     approved: bool = True  # a person said yes to recipes that may change behaviour
     mutants: int = 3
-    mutant_seconds: float = 20.0
+    mutant_seconds: float = 8.0
 
 
 async def candidate_commit(mirror: Path, tree: str, parent: str) -> str:

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bullpen.domain.change import Applicability, FileChange, Site
+from bullpen.domain.change import Applicability, FileChange
 from bullpen.domain.errors import Unavailable
 from bullpen.domain.finding import Finding
+from bullpen.flow.improve.sites import sites_in
 from bullpen.recipes.base import Catalogue, Recipe, RecipeJob
 from bullpen.sandbox.base import Sandbox
 
@@ -31,7 +32,7 @@ async def derived_by(
     if len(wanted) != 1:
         return ""
     (path,) = wanted
-    sites = tuple(_site(found) for found in findings if found.place.path == path)
+    sites = sites_in(path, findings)
     if not sites:
         return ""
     job = RecipeJob(workshop.root, path, sites, workshop.sandbox)
@@ -55,8 +56,3 @@ def _trusted(book: Catalogue, findings: Sequence[Finding], *, approved: bool) ->
     rules = dict.fromkeys(rule for found in findings for rule in (found.rule, *found.same_as))
     found = {recipe.name: recipe for rule in rules for recipe in book.mending(rule)}
     return [one for one in found.values() if one.applicability in kinds and not hasattr(one, "keep")]
-
-
-def _site(found: Finding) -> Site:
-    place = found.place
-    return Site(place.line, place.column, place.end_line, found.rule, found.message, place.symbol)

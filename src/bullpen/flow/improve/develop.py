@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bullpen.domain.change import Applicability, Site
+from bullpen.domain.change import Applicability
 from bullpen.domain.finding import Finding
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.bench import ItemInspector, ItemTests, ItemWorktree
@@ -13,6 +13,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import candidates, item_task
 from bullpen.flow.improve.prove import look_at, tip_worktree
 from bullpen.flow.improve.session import ImproveSession
+from bullpen.flow.improve.sites import sites_in
 from bullpen.flow.scope import agreed_ranges
 from bullpen.models.facts import Facts
 from bullpen.tools.base import Skills
@@ -32,13 +33,17 @@ class WorkOrder:
 
 @dataclass(frozen=True, slots=True)
 class Developed:
-    """What a developer left. ``tree`` is empty where nothing could be done; ``summary`` says why."""
+    """What a developer left. ``tree`` is empty where nothing could be done; ``summary`` says why.
+
+    ``declined`` means that no way it knows applies here at all: nothing was changed, so nothing failed.
+    """
 
     tree: str
     summary: str
     approach: str
     tried: tuple[str, ...]
     recipe: str = ""
+    declined: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ async def develop(
             analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
             git=ItemGit(worktree),
         ),
-        sites={draft.path: tuple(_site(found) for found in findings)},
+        sites={draft.path: sites_in(draft.path, findings)},
         findings=tuple(findings),
         tried=frozenset(feedback.tried),
         allow_unsafe=any(recipe.applicability is Applicability.UNSAFE for recipe in recipes),
@@ -110,7 +115,8 @@ async def develop(
     tree = await worktree.snapshot() if result.done else ""
     await release_worktree(checkout)
     approach = result.data.get("approach", "")
-    return Developed(tree, result.summary, approach, result.tried, approach.split("@", 1)[0])
+    declined = result.outcome == "no-approach" and not result.tried and not feedback.tried
+    return Developed(tree, result.summary, approach, result.tried, approach.split("@", 1)[0], declined)
 
 
 def _attempt_number(order: WorkOrder, attempt: int) -> int:
@@ -122,11 +128,6 @@ def _scope(draft: ItemDraft, before: bytes | None) -> Scope:
     ranges = tuple(agreed_ranges(draft.path, draft.lines, before or b""))
     folders = ("tests", "test") if draft.kind == "qa" else ()
     return Scope(files={draft.path: ranges}, folders=folders)
-
-
-def _site(found: Finding) -> Site:
-    place = found.place
-    return Site(place.line, place.column, place.end_line, found.rule, found.message, place.symbol)
 
 
 def _words(draft: ItemDraft, feedback: Feedback) -> str:

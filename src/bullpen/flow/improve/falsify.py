@@ -6,7 +6,7 @@ into it. Faults are also put into the lines a change touches; the share that tes
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 from bullpen.analysis.outline import Outline
@@ -202,7 +202,16 @@ async def score_change(
         return MutationScore(untested=len(faults), lived=tuple(_words(*fault) for fault in faults))
     wanted = frozenset(one for one in passing if _is_selected(one, case.select))
     tested = TestedLines(case.tree, sources, lines, case.select)
-    return await mutation_score(case, tested, wanted, tests, most=case.mutants)
+    most = min(case.mutants, _affordable(case.mutant_seconds, report.seconds))
+    patient = case
+    if case.mutant_seconds:  # a run with a fault may take longer than one without
+        patient = replace(case, mutant_seconds=max(case.mutant_seconds, most * 2 * report.seconds))
+    return await mutation_score(patient, tested, wanted, tests, most=most)
+
+
+def _affordable(budget: float, seconds: float) -> int:
+    """How many faults fit into a budget, where one run of the tests takes ``seconds``; one always does."""
+    return max(1, int(budget / max(seconds, 0.01)))
 
 
 def _is_selected(test: str, select: Sequence[str]) -> bool:

@@ -1,9 +1,10 @@
 """Plan: findings become work items in an order, and a tree of tasks people can follow."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
@@ -24,6 +25,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.options import ImproveOptions
 from bullpen.flow.improve.recipe_workers import OffloadedCodemod
+from bullpen.flow.improve.sites import sites_in
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
@@ -31,13 +33,14 @@ from bullpen.flow.items.reasons import BEYOND
 from bullpen.flow.items.refusals import refusal_key, refused_before
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
-from bullpen.recipes.base import Catalogue, Recipe, RecipeJob
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
+from bullpen.recipes.base import Catalogue, Recipe, RecipeJob, Selective
 from bullpen.sessions.queries import list_sessions
 from bullpen.vcs.history import FileHistory, read_history
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work.actions.items import propose_items, record_broken_dependency
 from bullpen.work.actions.tasks import add_tasks
-from bullpen.work.queries import list_items
+from bullpen.work.queries import get_item, list_items
 
 DAY = 86_400
 ASKED_AT_ONCE = 16
@@ -95,7 +98,8 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
         knowledge = await _know(means, session_id, opened, worktree.path)
         items = _items(means.recipes, session_id, await _new_of(options, wanted), knowledge, options, refused)
         taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
-        chosen = await choose_fitting(means, worktree.path, items, max(options.max_items - taken, 0), options)
+        asking = Asking(means, worktree.path, options, {found.fingerprint: found for found in wanted})
+        chosen = await choose_fitting(asking, items, max(options.max_items - taken, 0))
     finally:
         await release_worktree(worktree)
     order = find_dependencies([item for item in chosen if item.state is ItemState.READY], knowledge.imports)
@@ -203,9 +207,21 @@ def _facts(draft: ItemDraft, known: _Knowledge) -> FileFacts:
     )
 
 
-async def choose_fitting(
-    means: Means, root: Path, items: Sequence[WorkItem], most: int, options: ImproveOptions
-) -> list[WorkItem]:
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Whom items are asked of: the recipes allowed by ``options``, over the checkout ``root``, for what was found there."""
+
+    means: Means
+    root: Path
+    options: ImproveOptions
+    findings: Mapping[str, Finding]  # by fingerprint
+
+    def sites(self, draft: ItemDraft) -> tuple[Site, ...]:
+        """Where an item's findings are."""
+        return sites_in(draft.path, [self.findings[one] for one in draft.fingerprints])
+
+
+async def choose_fitting(asking: Asking, items: Sequence[WorkItem], most: int) -> list[WorkItem]:
     """The items with at most ``most`` of them ready: the most urgent ones that a recipe would really change.
 
     A recipe declines where its precise conditions are not met; such an item needs a person or a language model. Items
@@ -217,7 +233,7 @@ async def choose_fitting(
     while waiting:
         batch, waiting = waiting[:ASKED_AT_ONCE], waiting[ASKED_AT_ONCE:]
         room = most - ready
-        asked = await asyncio.gather(*(_asked(means, root, item, options, room > 0) for item in batch))
+        asked = await asyncio.gather(*(_asked(asking, item, room > 0) for item in batch))
         for item in asked:
             if item.state is ItemState.READY and ready >= most:
                 item = replace(item, state=ItemState.PROPOSED, reason=BEYOND)  # noqa: PLW2901
@@ -226,24 +242,27 @@ async def choose_fitting(
     return sorted(chosen, key=lambda item: item.state is not ItemState.READY)
 
 
-async def _asked(means: Means, root: Path, item: WorkItem, options: ImproveOptions, wanted: bool) -> WorkItem:
+async def _asked(asking: Asking, item: WorkItem, wanted: bool) -> WorkItem:
     if item.state is not ItemState.READY or not wanted:
         return item
-    recipes = candidates(item.draft, means.recipes, options)
-    if any([await _would_change(means, root, item.draft, recipe) for recipe in recipes]):
-        return item
+    recipes = candidates(item.draft, asking.means.recipes, asking.options)
+    for recipe in recipes:
+        if await _would_change(asking, item.draft, recipe):
+            return item
     names = ", ".join(recipe.name for recipe in recipes)
     reason = f"{names} looked at it and declined: its conditions are not met; it needs a person or a language model"
     return replace(item, state=ItemState.PROPOSED, reason=reason)
 
 
-async def _would_change(means: Means, root: Path, draft: ItemDraft, recipe: Recipe) -> bool:
-    """Whether a codemod changes anything here; recipes that must run code are asked when it is their turn."""
+async def _would_change(asking: Asking, draft: ItemDraft, recipe: Recipe) -> bool:
+    """Whether a recipe changes anything here; those that must run code to know are asked when it is their turn."""
+    job = RecipeJob(asking.root, draft.path, asking.sites(draft), asking.means.sandbox)
+    if isinstance(recipe, Selective):
+        return await asyncio.to_thread(recipe.fits, job)
     if not isinstance(recipe, OffloadedCodemod):
         return True
-    sites = tuple(Site(line, rule=draft.rule) for line in draft.lines)
     try:
-        return bool(await recipe.apply(RecipeJob(root, draft.path, sites, means.sandbox)))
+        return bool(await recipe.apply(job))
     except Unavailable:
         return False
 
@@ -295,6 +314,23 @@ def _item_tasks(session_id: SessionId, root: TaskId, position: int, item: WorkIt
         nodes.append(TaskNode(task, top, title, phase, role, depends_on=waits, position=number, item=item.id))
         before = task
     return nodes
+
+
+async def propose_rest(
+    uow: UnitOfWork, recipes: Catalogue, session_id: SessionId, item_id: str, gone: Collection[str]
+) -> None:
+    """Where only some sites of an item could be mended, the others become an item of their own."""
+    item = await get_item(uow, session_id, item_id)
+    left = set(item.draft.fingerprints) - set(gone)
+    known = await findings_queries.list_findings(uow, session_id, "before", item.draft.path)
+    alike = [found for found in known if found.fingerprint in left]
+    drafts = draft_items(session_id, alike, partial(_recipe_note, recipes))
+    rest = [WorkItem(draft, ItemState.READY, item.priority, item.quality) for draft in drafts]
+    await propose_items(uow, session_id, rest)
+    first = len(await list_items(uow, session_id))
+    root = root_task(session_id)
+    nodes = [_item_tasks(session_id, root, first + number, one) for number, one in enumerate(rest)]
+    await add_tasks(uow, session_id, list(chain.from_iterable(nodes)))
 
 
 def item_of(items: Sequence[WorkItem], item_id: str) -> WorkItem:

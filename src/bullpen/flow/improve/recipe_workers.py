@@ -2,9 +2,11 @@
 
 import asyncio
 import ctypes
+import hashlib
 import multiprocessing
 import os
 import signal
+from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,7 +18,9 @@ from bullpen.domain.change import Applicability, FileChange, Site
 from bullpen.domain.errors import Unavailable
 from bullpen.recipes.base import Catalogue, Codemod, Recipe, RecipeJob, catalogue
 
+MOST_KEPT = 256
 _PR_SET_PDEATHSIG = 1
+_Asked = tuple[str, str, tuple[Site, ...]]  # recipe, hash of the text, sites
 
 
 def _start_worker(parent: int) -> None:
@@ -39,10 +43,16 @@ def _rewrite(name: str, text: str, sites: Sequence[Site]) -> str:
 
 @dataclass(slots=True)
 class CodemodWorkers:
-    """A pool of processes; ``rewrite`` is what recipes hand their work to."""
+    """A pool of processes; ``rewrite`` is what recipes hand their work to.
+
+    A text is parsed once for a recipe and sites: the plan, the developer and the judge all ask for the same.
+    """
 
     count: int
     _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+    _made: OrderedDict[_Asked, str | None] = field(
+        default_factory=OrderedDict[_Asked, str | None], init=False
+    )  # None where nothing fitted
 
     async def rewrite(self, name: str, text: str, sites: Sequence[Site]) -> str:
         """What the codemod ``name`` makes of a text.
@@ -50,18 +60,30 @@ class CodemodWorkers:
         Raises:
             Unavailable: the text killed the process; the next call gets a new one.
         """
+        key = (name, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), tuple(sites))
+        if key in self._made:
+            made = self._made[key]
+        else:
+            after = await self._rewrite(name, text, sites)
+            made = self._made[key] = None if after == text else after
+            if len(self._made) > MOST_KEPT:
+                self._made.popitem(last=False)
+        return text if made is None else made
+
+    async def _rewrite(self, name: str, text: str, sites: Sequence[Site]) -> str:
         if self._pool is None:
             spawn = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.count, spawn, _start_worker, (os.getpid(),))
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._pool, _rewrite, name, text, sites)
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, _rewrite, name, text, sites)
         except BrokenProcessPool as error:
             self._pool = None
             raise Unavailable(f"The recipe {name} did not survive this file.") from error
 
     async def warm(self) -> None:
         """Start the processes and let them load what they need, while something else is waited for."""
-        await asyncio.gather(*(self.rewrite("", "", ()) for _ in range(self.count)))
+        await asyncio.gather(*(self._rewrite("", "", ()) for _ in range(self.count)))
 
     def close(self) -> None:
         """End the processes."""

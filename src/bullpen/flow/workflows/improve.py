@@ -31,7 +31,7 @@ from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
-from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
+from bullpen.flow.improve.plan import Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
@@ -50,6 +50,9 @@ from bullpen.work.actions.evidence import keep_evidence
 from bullpen.work.actions.items import move_item
 from bullpen.work.actions.tasks import move_task
 
+FIRST_WAVES = (
+    2  # worked with the whole test suite for each change, before it is known which test runs which line
+)
 RETURNS = 2  # times the merge queue may give an item back before it is left undone
 
 
@@ -114,14 +117,14 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     opened = await step("open", Opened, partial(_open, bench, session_id))
     place = await step("place", Place, partial(_place, bench, session_id, opened))
     await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
-    planned = await step("plan", Planned, partial(_plan, bench, session_id))
-    if planned.ready and place.wave == 0 and not options.dry_run:
-        # One change first: it is proved and landed before anything is measured.
-        place = await _wave(bench, session_id, place)
-    if not place.ended:
+    await step("plan", Planned, partial(_plan, bench, session_id))
+    if not options.dry_run:
+        place = await _first_change(bench, session_id, opened, place)
+    if not place.paused:
         await step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
         await step("plan-again", Planned, partial(_plan, bench, session_id))
-    while not (place.ended or options.dry_run):
+        place = replace(place, ended=options.dry_run)
+    while not place.ended:
         place = await _wave(bench, session_id, place)
     if place.paused:
         return await _pause(bench, session_id)
@@ -133,6 +136,13 @@ async def _place(bench: Bench, session_id: SessionId, opened: Opened) -> Place:
     async with bench.means.database.view(bench.means.actor) as uow:
         facts = (await session_queries.get_session(uow, session_id)).metadata
     return Place(facts.get("tip", opened.base), int(facts.get("waves", "0")))
+
+
+async def _first_change(bench: Bench, session_id: SessionId, opened: Opened, place: Place) -> Place:
+    """A change that is proved and landed before anything is measured, if one of the most urgent items gives one."""
+    while place.tip == opened.base and place.wave < FIRST_WAVES and not place.ended:
+        place = await _wave(bench, session_id, place)
+    return place
 
 
 async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
@@ -213,7 +223,7 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
         return Chosen(begun)
     waiting = [item for item in items if item.state is ItemState.READY]
     ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
-    size = min(means.settings.batch, 4**wave)
+    size = min(means.settings.batch, 2 * 4**wave)
     chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
     if chosen:
         for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
@@ -261,7 +271,8 @@ async def _land(
         for one in results:
             if not one.accepted:
                 await _leave(uow, session_id, one)
-        await _record_landing(uow, session_id, landing, session.started_at, [one.draft.id for one in batch])
+        ids = [one.draft.id for one in batch]
+        await _record_landing(uow, means.recipes, session_id, landing, session.started_at, ids)
         stored = await session_queries.get_session(uow, session_id)
         met = {(ItemId(back.item), ItemId(back.met)) for back in landing.sent_back if back.met}
         apart = PAIRS.dump_json(tuple(sorted(_apart(stored) | met))).decode()
@@ -277,9 +288,11 @@ def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepte
 
 
 async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> None:
-    state = ItemState.REJECTED if result.already else ItemState.BLOCKED
-    await move_item(uow, session_id, result.item, state, reason=result.reason)
-    task = TaskState.SKIPPED if result.already else TaskState.FAILED
+    state = ItemState.PROPOSED if result.declined else ItemState.BLOCKED
+    await move_item(
+        uow, session_id, result.item, ItemState.REJECTED if result.already else state, reason=result.reason
+    )
+    task = TaskState.SKIPPED if result.already or result.declined else TaskState.FAILED
     await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
     if not result.already:
         facts = (await session_queries.get_session(uow, session_id)).metadata
@@ -288,7 +301,12 @@ async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> 
 
 
 async def _record_landing(
-    uow: UnitOfWork, session_id: SessionId, landing: Landing, started_at: float, batch: Sequence[str]
+    uow: UnitOfWork,
+    recipes: Catalogue,
+    session_id: SessionId,
+    landing: Landing,
+    started_at: float,
+    batch: Sequence[str],
 ) -> None:
     for landed in landing.landed:
         await move_item(uow, session_id, landed.item, ItemState.IN_REVIEW)
@@ -297,6 +315,7 @@ async def _record_landing(
             uow, session_id, item_task(session_id, landed.item), TaskState.DONE, landed.commit[:12]
         )
         await keep_evidence(uow, session_id, landed.commit, landed.evidence)
+        await propose_rest(uow, recipes, session_id, landed.item, landed.evidence.findings_gone)
         uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at))
     for back in landing.sent_back:
         await _send_back(uow, session_id, back.item, back.reason)

@@ -32,13 +32,16 @@ ORDER: TypeAdapter[WorkOrder] = TypeAdapter(WorkOrder)
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """How an item ended. ``commit`` holds its change upon the wave's tip; ``already`` means nothing was left to mend."""
+    """How an item ended. ``commit`` holds its change upon the wave's tip; ``already`` means nothing was left to mend,
+    ``declined`` that no recipe's conditions are met.
+    """
 
     item: str
     accepted: bool
     reason: str
     commit: str = ""
     already: bool = False
+    declined: bool = False
     evidence: Evidence | None = None
     recipe: str = ""
     tried: tuple[str, ...] = ()
@@ -99,6 +102,7 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
         reason=tried.reason,
         commit=tried.commit,
         already=tried.reason == _ALREADY,
+        declined=tried.developed.declined,
         evidence=tried.evidence,
         recipe=tried.developed.recipe,
         tried=tried.developed.tried,
