@@ -2,12 +2,12 @@
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from bullpen.domain.finding import Place
+from bullpen.kernel.python_text import parse_module
 
 _LINE_END = re.compile(r"\r\n|\r|\n")  # what Python counts as the end of a line; str.splitlines knows more
 _LONGEST_SNIPPET = 2000  # characters
@@ -112,14 +112,10 @@ class Outline:
 
 def parse_python(text: str) -> ast.Module | None:
     """The syntax tree, or None where the text is not Python this interpreter can read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # of the analysed text, such as invalid escapes: nobody's concern here
-        try:
-            return ast.parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+    try:
+        return parse_module(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def _scopes(node: ast.AST, prefix: str) -> Iterator[Scope]:

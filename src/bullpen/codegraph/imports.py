@@ -1,12 +1,13 @@
 """Which Python file imports which, and when: on loading, later inside a function, or for type checkers only."""
 
 import ast
-import warnings
 from collections import ChainMap, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
+
+from bullpen.kernel.python_text import parse_module
 
 _SOURCE_FOLDERS = ("src", "lib")
 
@@ -173,12 +174,10 @@ def _package_of(path: str, present: frozenset[str]) -> tuple[str, ...]:
 
 
 def _parse(file: Path) -> ast.Module | None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the analysed text: nobody's concern here
-        try:
-            return ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
+    try:
+        return parse_module(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 _Statement = ast.Import | ast.ImportFrom

@@ -3,10 +3,11 @@
 import ast
 import copy
 import re
-import warnings
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
+
+from bullpen.kernel.python_text import parse_module
 
 MOST_MUTANTS = 48
 OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
@@ -158,9 +159,7 @@ def line_mutants(source: str, lines: Collection[int], most: int) -> tuple[Mutant
 
 def _parsed(source: str) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            return ast.parse(source)
+        return parse_module(source)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
 

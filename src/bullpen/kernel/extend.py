@@ -15,6 +15,7 @@ from types import ModuleType
 from typing import Generic, TypeVar
 
 from bullpen.domain.errors import Missing, NotFound
+from bullpen.kernel.python_text import parse_module
 
 T = TypeVar("T")
 
@@ -49,7 +50,7 @@ class ExtensionPoint(Generic[T]):
         if name not in self._built_in():
             return ""
         folder = Path(next(iter(importlib.import_module(self.package).__path__)))
-        text = ast.get_docstring(ast.parse((folder / f"{name}.py").read_text("utf-8"))) or ""
+        text = ast.get_docstring(parse_module((folder / f"{name}.py").read_text("utf-8"))) or ""
         return text.split("\n", 1)[0]
 
     def load_all(self) -> dict[str, T]:

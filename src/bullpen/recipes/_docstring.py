@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from bullpen.domain.change import Site
+from bullpen.kernel.python_text import parse_module
 
 SIMILAR = 0.6
 UNDECODABLE = re.compile("[\udc80-\udcff]")
@@ -131,7 +132,7 @@ def _delete(lines: list[str], start: int, end: int, *, whole: bool) -> None:
 
 def _documented(text: str, lines: list[str], sites: Sequence[Site]) -> Iterator[Documented]:
     try:
-        module = ast.parse(UNDECODABLE.sub("?", text.removeprefix("\ufeff")))
+        module = parse_module(UNDECODABLE.sub("?", text.removeprefix("\ufeff")))
     except (SyntaxError, ValueError):
         return
     if "\r" in text.replace("\r\n", "") or "\f" in text:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
 
+from bullpen.kernel.python_text import parse_expression
 from bullpen.recipes._observer import literal
 
 MOST_CALLS = 60
@@ -120,7 +121,7 @@ def _groups_of_text(text: object) -> tuple[tuple[Value, ...], ...]:
     if text is None:
         return ((None,),)
     try:
-        return groups_of(ast.parse(text, mode="eval").body) if isinstance(text, str) else ()
+        return groups_of(parse_expression(text)) if isinstance(text, str) else ()
     except SyntaxError:
         return ()
 

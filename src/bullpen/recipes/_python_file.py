@@ -1,6 +1,5 @@
 """A Python file as recipes read it: LibCST's tree with positions, parents and qualified names."""
 
-import ast
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from libcst.metadata import (
     Scope,
     ScopeProvider,
 )
+
+from bullpen.kernel.python_text import parse_module
 
 N = TypeVar("N", bound=cst.CSTNode)
 BOM = b"\xef\xbb\xbf"
@@ -242,7 +243,7 @@ def read_python(text: str) -> PythonFile | None:
 def parses(text: str) -> bool:
     """Whether this interpreter takes a text for Python."""
     try:
-        ast.parse(_readable(text))
+        parse_module(_readable(text))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return False
     return True

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from bullpen.codegraph.mutants import mutants, without_raise
 from bullpen.domain.change import Applicability, FileChange
+from bullpen.kernel.python_text import parse_module
 from bullpen.recipes._inputs import calls_to_try
 from bullpen.recipes._observation import Seen, Target, module_of, noticed, observe
 from bullpen.recipes._test_file import TestFunction, tests_of, written
@@ -57,7 +58,7 @@ def targets_of(job: RecipeJob) -> Iterator[Target]:
         return
     text = job.source().decode("utf-8", "surrogateescape")
     try:
-        tree = ast.parse(UNDECODABLE.sub("?", text.removeprefix("\ufeff")))
+        tree = parse_module(UNDECODABLE.sub("?", text.removeprefix("\ufeff")))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return
     defined = [getattr(node, "name", "") for node in tree.body]

@@ -20,6 +20,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from bullpen.kernel.python_text import parse_module
+
 TEST_GROUPS = ("test", "tests", "testing")
 RUNTIME_FILES = ("requirements.txt",)
 TEST_FILES = (
@@ -152,7 +154,7 @@ def _ini_value(parser: ConfigParser, section: str, key: str) -> str:
 
 def _tree(path: Path) -> ast.Module:
     try:
-        return ast.parse(_text(path))
+        return parse_module(_text(path))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return ast.Module([], [])
 

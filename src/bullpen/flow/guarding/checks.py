@@ -7,6 +7,7 @@ from itertools import chain
 
 from bullpen.flow.guarding.data_flow import Flow, Function, flow_of
 from bullpen.flow.guarding.normal import negated, normal
+from bullpen.kernel.python_text import parse_expression
 
 _ASSERTIONS: dict[str, str] = {
     "assertEqual": "==",
@@ -221,4 +222,4 @@ def _as_assertion(call: ast.Call, name: str) -> ast.expr | None:
 
 
 def _parsed(text: str) -> ast.expr:
-    return ast.parse(text, mode="eval").body
+    return parse_expression(text)

@@ -7,6 +7,8 @@ Told apart is what a rewrite may change without loosening a check: ``x == None``
 import ast
 import copy
 
+from bullpen.kernel.python_text import parse_expression
+
 _OPPOSITE: dict[type[ast.cmpop], type[ast.cmpop]] = {
     ast.Eq: ast.NotEq,
     ast.NotEq: ast.Eq,
@@ -108,7 +110,7 @@ def _members(node: ast.expr) -> ast.expr:
 
 def _literal(node: ast.Call, name: str) -> ast.expr:
     if not node.args and name in _EMPTY:
-        return ast.parse(_EMPTY[name], mode="eval").body
+        return parse_expression(_EMPTY[name])
     if len(node.args) == 1 and name in ("set", "tuple", "list"):
         inner = node.args[0]
         if isinstance(inner, (ast.List, ast.Tuple)) and inner.elts:

@@ -2,7 +2,6 @@
 
 import ast
 import sys
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from bullpen.flow.guarding.checks import Check, called, checks_of
 from bullpen.flow.guarding.data_flow import Flow, Function, flow_of, root_name
 from bullpen.flow.guarding.normal import normal_text
+from bullpen.kernel.python_text import parse_module
 
 _TEST_TOOLS = frozenset({"pytest", "hypothesis", "mock", "nose", "freezegun", "responses", "pytest_asyncio"})
 _PATCHING = frozenset({"setattr", "setitem", "delattr", "setenv", "patch", "object", "multiple"})
@@ -61,9 +61,7 @@ class TestFile:
 def read_tests(source: str) -> TestFile | None:
     """Outline a file of tests; None where it does not parse."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", SyntaxWarning)
-            tree = ast.parse(source.removeprefix("\ufeff"))
+        tree = parse_module(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
     flow = flow_of(tree.body)
