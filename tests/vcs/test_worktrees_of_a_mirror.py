@@ -14,7 +14,6 @@ from bullpen.vcs.trees import list_tree, read_file
 from bullpen.vcs.worktrees import (
     prune_worktrees,
     release_worktree,
-    remove_worktree,
     reset_worktree,
     restore_tree,
     snapshot_tree,
@@ -77,8 +76,18 @@ async def test_pruning_removes_what_nobody_owns(mirror, worktree, tmp_path):
     assert not worktree.path.exists()
     assert not worktree.git_dir.exists()
     assert other.path.is_dir()
-    await remove_worktree(other)
+    assert await prune_worktrees(mirror.path, tmp_path / "trees", ()) == 1
     assert not other.path.exists()
+    assert [one.name for one in other.path.parent.iterdir()] == ["worktrees.lock"]
+
+
+async def test_what_a_killed_pruning_left_is_discarded_by_the_next(mirror, worktree, tmp_path):
+    left = worktree.path.parent / "trash-0123"
+    (left / "deep" / "er").mkdir(parents=True)
+    (left / "deep").chmod(0o500)
+    assert await prune_worktrees(mirror.path, tmp_path / "trees", ["item-1"]) == 0
+    assert not left.exists()
+    assert worktree.path.is_dir()
 
 
 async def test_one_half_made_is_made_anew(mirror, worktree, tmp_path):

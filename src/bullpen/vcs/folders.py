@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import secrets
+import subprocess
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -70,6 +71,26 @@ async def delete_folder(folder: Path) -> None:
         await _run("chmod", "-R", "u+rwX", "--", str(folder))
         if await _run("rm", "-rf", "--", str(folder)):
             raise PermissionRefused(f"{folder} cannot be deleted.", remedy="Check who owns the files in it.")
+
+
+async def discard_folder(folder: Path, *, seconds: float = 3.0) -> bool:
+    """Delete a folder; what takes longer than ``seconds`` goes on by itself, even when this process ends.
+
+    Returns whether it is gone already. What is left after a crash is for the next caller to discard again.
+    """
+    script = 'rm -rf -- "$1" 2>/dev/null || { chmod -R u+rwX -- "$1"; rm -rf -- "$1"; }'
+    process = subprocess.Popen(  # asyncio would end it with its loop  # noqa: ASYNC220
+        ("/bin/sh", "-c", script, "sh", str(folder)),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        return await asyncio.to_thread(process.wait, seconds) == 0
+    except subprocess.TimeoutExpired:
+        process.returncode = 0  # nobody waits for it any more
+        return False
 
 
 async def _run(*argv: str) -> int:

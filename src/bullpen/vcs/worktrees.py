@@ -11,12 +11,12 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bullpen.domain.errors import BullpenError, InvalidInput, UnusableRepository
-from bullpen.vcs.folders import delete_folder, file_lock
+from bullpen.vcs.folders import delete_folder, discard_folder, file_lock
 from bullpen.vcs.git import GitDir, git
 from bullpen.vcs.trees import checked
 
@@ -67,24 +67,18 @@ async def release_worktree(worktree: Worktree) -> None:
     _mark(worktree.path).unlink(missing_ok=True)
 
 
-async def remove_worktree(worktree: Worktree) -> None:
-    """Delete the folder and the mirror's part of it."""
-    await delete_folder(worktree.path)
-    await delete_folder(worktree.git_dir)
-    _mark(worktree.path).unlink(missing_ok=True)
-    worktree.path.with_name(f"{worktree.path.name}.lock").unlink(missing_ok=True)
-
-
 async def prune_worktrees(mirror: Path, folder: Path, owners: Collection[str]) -> int:
-    """Remove every worktree of the mirror whose owner is not among ``owners``; how many went."""
+    """Remove every worktree of the mirror whose owner is not among ``owners``; how many went.
+
+    They are gone from their places when this returns; deleting many files may take longer and goes on by itself.
+    """
     home = _home(mirror, folder)
-    removed = 0
     async with file_lock(home / "worktrees.lock"):
-        for slot in _slots(home):
-            if _owner_of(slot) not in owners:
-                await remove_worktree(Worktree(slot, mirror, mirror / "worktrees" / slot.name, ""))
-                removed += 1
-    return removed
+        gone = [slot for slot in _slots(home) if _owner_of(slot) not in owners]
+        await asyncio.to_thread(_move_away, home, mirror, gone)
+    for trash in sorted(home.glob("trash-*")):
+        await discard_folder(trash)
+    return len(gone)
 
 
 async def reset_worktree(worktree: Worktree, commit: str) -> None:
@@ -173,6 +167,18 @@ def _slots(home: Path) -> list[Path]:
     folders = (path for path in home.glob("wt-*") if path.is_dir() and not path.is_symlink())
     marks = (path.with_suffix("") for path in home.glob("wt-*.owner"))
     return sorted({*folders, *marks})
+
+
+def _move_away(home: Path, mirror: Path, slots: Sequence[Path]) -> None:
+    """Out of sight at once; a mark goes last, so that what was interrupted is found again."""
+    trash = home / f"trash-{secrets.token_hex(5)}"
+    for slot in slots:
+        for number, part in enumerate((slot, mirror / "worktrees" / slot.name)):
+            if part.is_dir() and not part.is_symlink():
+                trash.mkdir(exist_ok=True)
+                part.rename(trash / f"{slot.name}-{number}")
+        _mark(slot).unlink(missing_ok=True)
+        slot.with_name(f"{slot.name}.lock").unlink(missing_ok=True)
 
 
 def _write_mark(slot: Path, text: str) -> None:
