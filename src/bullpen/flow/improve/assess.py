@@ -59,88 +59,92 @@ async def project_gates(mirror: Path, base: str) -> GateSet:
     return with_project_gates(built_in, content.decode("utf-8", "replace"))
 
 
-async def assess(
-    means: Means,
-    crew: Crew,
-    session: ImproveSession,
-    draft: ItemDraft,
-    findings: Sequence[Finding],
-    proof: Proof,
-    tip: str,
-    attempt: int,
-    gates: tuple[Gate, ...],
-    author: str = "developer",
-) -> Assessment:
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A proved change before those who judge it. ``number`` tells the attempts at its item apart."""
+
+    session: ImproveSession
+    draft: ItemDraft
+    findings: tuple[Finding, ...]
+    proof: Proof
+    tip: str
+    number: int
+    gates: tuple[Gate, ...]
+    author: str = "developer"
+
+    @property
+    def name(self) -> str:
+        """For the worktrees of this hearing."""
+        return f"{self.draft.id}-{self.number}"
+
+
+async def assess(means: Means, crew: Crew, hearing: Hearing) -> Assessment:
     """Gates first, then the reviewer, then the judge. The gates' word is final: no agent can overrule one that failed.
 
     Raises:
-        Conflict: ``author`` is one of those who judge.
+        Conflict: the author is one of those who judge.
     """
-    require_others(author, [role for role, _phase in JUDGES])
-    folder = means.folder(session.id).worktrees
-    commit = await candidate_commit(session.mirror, proof.evidence.tree_after, tip)
-    owner = f"{draft.id}-{attempt}"
-    commands = await _run_commands(means, session.mirror, folder, owner, commit, gates)
-    results = evaluate(gates, {**proof.measured, **commands.measured}, {**proof.notes, **commands.notes})
-    checkout = await take_worktree(session.mirror, folder, f"assess-{owner}", tip)
+    require_others(hearing.author, [role for role, _phase in JUDGES])
+    proof = hearing.proof
+    commands = await _run_commands(means, hearing)
+    measured, notes = {**proof.measured, **commands.measured}, {**proof.notes, **commands.notes}
+    results = evaluate(hearing.gates, measured, notes)
+    said = await _hear(means, crew, hearing, results)
+    verdict = rule(results, proof.scores, {role: _ruling(one) for role, one in said.items()})
+    commands_run = (*proof.evidence.commands, *commands.evidence)
+    evidence = replace(proof.evidence, verdict=verdict, commands=commands_run)
+    return Assessment(verdict, verdict.ruling is Ruling.ACCEPT, "; ".join(verdict.must_change), evidence)
+
+
+async def _hear(
+    means: Means, crew: Crew, hearing: Hearing, results: tuple[GateResult, ...]
+) -> dict[str, AgentResult]:
+    """What each role says over a checkout of the change."""
+    folder = means.folder(hearing.session.id).worktrees
+    checkout = await take_worktree(hearing.session.mirror, folder, f"assess-{hearing.name}", hearing.tip)
     try:
-        await restore_tree(checkout, proof.evidence.tree_after)
-        worktree = ItemWorktree(checkout, tip)
+        await restore_tree(checkout, hearing.proof.evidence.tree_after)
+        worktree = ItemWorktree(checkout, hearing.tip)
         skills = Skills(
-            tests=ItemTests(session, worktree),
-            analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
+            tests=ItemTests(hearing.session, worktree),
+            analysis=ItemInspector(means, worktree, (hearing.draft.rule,), hearing.findings),
             gates=ItemGates(results),
             git=ItemGit(worktree),
         )
-        said = {
-            role: await crew.send(
-                session, _errand(session, draft, findings, role, phase, attempt, worktree, skills)
-            )
+        return {
+            role: await crew.send(hearing.session, _errand(hearing, role, phase, worktree, skills))
             for role, phase in JUDGES
         }
     finally:
         await release_worktree(checkout)
-    verdict = rule(results, proof.scores, {role: _ruling(one) for role, one in said.items()})
-    evidence = replace(
-        proof.evidence, verdict=verdict, commands=(*proof.evidence.commands, *commands.evidence)
-    )
-    return Assessment(verdict, verdict.ruling is Ruling.ACCEPT, "; ".join(verdict.must_change), evidence)
 
 
-async def _run_commands(
-    means: Means, mirror: Path, folder: Path, owner: str, commit: str, gates: Sequence[Gate]
-) -> CommandsRun:
+async def _run_commands(means: Means, hearing: Hearing) -> CommandsRun:
     """In a checkout of their own: a command may write, and the judge must see the change as it is."""
-    if not any(gate.command for gate in gates):
+    if not any(gate.command for gate in hearing.gates):
         return CommandsRun({}, {}, ())
-    checkout = await take_worktree(mirror, folder, f"gates-{owner}", commit)
+    mirror, folder = hearing.session.mirror, means.folder(hearing.session.id).worktrees
+    commit = await candidate_commit(mirror, hearing.proof.evidence.tree_after, hearing.tip)
+    checkout = await take_worktree(mirror, folder, f"gates-{hearing.name}", commit)
     try:
         await reset_worktree(checkout, commit)
-        return await run_command_gates(gates, checkout.path, means.sandbox, means.test_limits())
+        return await run_command_gates(hearing.gates, checkout.path, means.sandbox, means.test_limits())
     finally:
         await release_worktree(checkout)
 
 
-def _errand(
-    session: ImproveSession,
-    draft: ItemDraft,
-    findings: Sequence[Finding],
-    role: str,
-    phase: str,
-    attempt: int,
-    worktree: ItemWorktree,
-    skills: Skills,
-) -> Errand:
+def _errand(hearing: Hearing, role: str, phase: str, worktree: ItemWorktree, skills: Skills) -> Errand:
+    draft = hearing.draft
     return Errand(
-        task=item_task(session.id, draft.id, phase),
+        task=item_task(hearing.session.id, draft.id, phase),
         role=role,
         text=f"{draft.title}\n\n{draft.why}",
         facts=Facts(path=draft.path, lines=draft.lines, fingerprints=draft.fingerprints, paths=(draft.path,)),
-        attempt=attempt,
+        attempt=hearing.number,
         workspace=worktree.worktree.path,
         skills=skills,
         worktree=worktree,
-        findings=tuple(findings),
+        findings=hearing.findings,
     )
 
 

@@ -14,7 +14,7 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.improve.assess import assess, project_gates
+from bullpen.flow.improve.assess import Hearing, assess, project_gates
 from bullpen.flow.improve.crew import Crew
 from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
 from bullpen.flow.improve.means import Means
@@ -146,9 +146,8 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
             await _show(bench, order, phase, TaskState.RUNNING)
         gates = (await project_gates(session.mirror, session.opened.base)).gates
         number = order.wave * 100 + attempt
-        assessed = await assess(
-            bench.means, bench.crew, session, draft, findings, proof, order.tip, number, gates
-        )
+        hearing = Hearing(session, draft, findings, proof, order.tip, number, gates)
+        assessed = await assess(bench.means, bench.crew, hearing)
     except BullpenError as error:
         return _Tried(Developed("", error.sentence, "", ()), accepted=False, reason=error.sentence)
     state = TaskState.DONE if assessed.accepted else TaskState.FAILED
