@@ -208,6 +208,33 @@ def test_a_local_may_be_renamed() -> None:
     )
 
 
+NAMED = """\
+from shop.prices import total
+
+
+def test_total():
+    count = lambda basket: total(basket, rate=2)
+    assert count([1]) == 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ("return total(basket, rate=2)", False),
+        ("return 2", True),
+        ("return total(basket, rate=0) or 2", True),
+        ("basket = [1]\n        return total(basket, rate=2)", True),
+    ],
+)
+def test_a_lambda_may_become_the_same_function_and_no_other(body: str, refused: bool) -> None:
+    line = "    count = lambda basket: total(basket, rate=2)\n"
+    after = NAMED.replace(line, f"    def count(basket):\n        {body}\n\n")
+    assert after != NAMED
+    change = FileChange("tests/test_prices.py", NAMED.encode(), after.encode())
+    assert bool(find_breaches([change])) is refused
+
+
 def test_two_checks_may_be_made_of_one() -> None:
     before = "from a import f\n\ndef test_a():\n    x = f()\n    assert x.a and not (x.b or x.c)\n"
     after = "from a import f\n\ndef test_a():\n    x = f()\n    assert x.a\n    assert not x.b\n    assert not x.c\n"

@@ -103,6 +103,16 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         yield from _named(node.optional_vars, node.context_expr)
     elif isinstance(node, ast.NamedExpr):
         yield from _named(node.target, node.value)
+    elif isinstance(node, ast.FunctionDef) and (made := as_lambda(node)):
+        yield node.name, made
+
+
+def as_lambda(function: ast.FunctionDef) -> ast.Lambda | None:
+    """The lambda that does the same as a function that only returns an expression; None for another."""
+    only = function.body[0] if len(function.body) == 1 else None
+    if function.decorator_list or not isinstance(only, ast.Return) or only.value is None:
+        return None
+    return ast.Lambda(function.args, only.value)
 
 
 def _named(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
