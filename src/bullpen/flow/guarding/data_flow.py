@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bullpen.flow.guarding.normal import normal, normal_text
+from bullpen.flow.guarding.normal import normal, normal_node, normal_text
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _BUILTINS = frozenset(dir(builtins))
@@ -32,7 +32,7 @@ class Flow:
     def feeds(self, nodes: Iterable[ast.AST]) -> frozenset[str]:
         """Constants and outside names in ``nodes`` and in everything they are bound to."""
         found: set[str] = set()
-        self._collect(nodes, found, set(), 0)
+        self._collect([normal_node(node) for node in nodes], found, set(), 0)
         return frozenset(found)
 
     def _collect(self, nodes: Iterable[ast.AST], found: set[str], seen: set[str], depth: int) -> None:
@@ -76,10 +76,10 @@ def flow_of(body: Sequence[ast.stmt], outer: Flow | None = None) -> Flow:
     nodes = [node for statement in body for node in own_nodes(statement)]
     bound: dict[str, list[ast.expr]] = {}
     for name, value in (pair for node in nodes for pair in _bindings(node)):
-        bound.setdefault(name, []).append(value)
+        bound.setdefault(name, []).append(normal(value))
     for name, value in (pair for node in nodes for pair in _fillings(node)):
-        if name in bound and value not in bound[name]:
-            bound[name].append(value)
+        if name in bound:
+            bound[name].append(normal(value))
     return Flow(bound, outer)
 
 

@@ -1,11 +1,14 @@
 """Python expressions in a normal form: two that mean the same to a test have the same text.
 
 Told apart is what a rewrite may change without loosening a check: ``x == None`` and ``x is None``, ``not a in b`` and
-``a not in b``, ``3 == x`` and ``x == 3``, quotes, f-strings without placeholders, messages of assertions.
+``a not in b``, ``3 == x`` and ``x == 3``, quotes, ways to format a string, ``range(0, n)`` and ``range(n)``,
+``getattr(x, "y")`` and ``x.y``, ``lambda: []`` and ``list``, messages of assertions.
 """
 
 import ast
 import copy
+from collections.abc import Iterator, Sequence
+from string import Formatter
 
 from bullpen.kernel.python_text import parse_expression
 
@@ -28,9 +31,15 @@ def normal(node: ast.expr) -> ast.expr:
     return changed
 
 
+def normal_node(node: ast.AST) -> ast.AST:
+    """A statement or expression with every expression in its normal form; the one given stays as it is."""
+    changed: ast.AST = _Normal().visit(copy.deepcopy(node))
+    return changed
+
+
 def normal_text(node: ast.AST) -> str:
     """A statement or expression in its normal form, as text."""
-    return ast.unparse(_Normal().visit(copy.deepcopy(node)))
+    return ast.unparse(normal_node(node))
 
 
 class _Normal(ast.NodeTransformer):
@@ -55,8 +64,14 @@ class _Normal(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and not node.keywords:
-            return _literal(node, node.func.id)
-        return node
+            return _plainer(node, node.func.id)
+        return _formatted(node) or node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        self.generic_visit(node)
+        empty = ast.unparse(node.body) if not ast.unparse(node.args) else ""
+        name = next((name for name, text in _EMPTY.items() if text == empty), "")
+        return ast.Name(name, ast.Load()) if name else node
 
 
 def negated(node: ast.expr) -> ast.expr:
@@ -106,6 +121,50 @@ def _members(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
         return node.func.value
     return node
+
+
+def _plainer(node: ast.Call, name: str) -> ast.expr:
+    first, *more = node.args or [None]
+    last = more[0] if len(more) == 1 else None
+    if name == "range" and last is not None and isinstance(first, ast.Constant) and first.value == 0:
+        return ast.Call(node.func, [last], [])
+    if name == "getattr" and first is not None and isinstance(last, ast.Constant):
+        attribute = last.value
+        if isinstance(attribute, str) and attribute.isidentifier():
+            return ast.Attribute(first, attribute, ast.Load())
+    return _literal(node, name)
+
+
+def _formatted(node: ast.Call) -> ast.expr | None:
+    """``"{} {b}".format(a, b=c)`` as an f-string; None where the fields are more than names and numbers."""
+    func = node.func
+    template = func.value if isinstance(func, ast.Attribute) and func.attr == "format" else None
+    starred = any(isinstance(one, ast.Starred) for one in node.args)
+    if not isinstance(template, ast.Constant) or not isinstance(template.value, str) or starred:
+        return None
+    named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    if len(named) != len(node.keywords):
+        return None
+    try:
+        parts = list(_fields(template.value, node.args, named))
+    except (ValueError, LookupError):  # not a template, or not all it asks for is given
+        return None
+    used = [part for part in parts if isinstance(part, ast.FormattedValue)]
+    return ast.JoinedStr(parts) if len(used) == len(node.args) + len(named) else None
+
+
+def _fields(template: str, given: Sequence[ast.expr], named: dict[str, ast.expr]) -> Iterator[ast.expr]:
+    number = 0
+    for text, field, spec, conversion in Formatter().parse(template):
+        if text:
+            yield ast.Constant(text)
+        if field is None:
+            continue
+        name = field or str(number)
+        number += not field
+        value = given[int(name)] if name.isdigit() else named[name]
+        how = ast.JoinedStr([ast.Constant(spec)]) if spec else None
+        yield ast.FormattedValue(value, ord(conversion) if conversion else -1, how)
 
 
 def _literal(node: ast.Call, name: str) -> ast.expr:
