@@ -22,7 +22,9 @@ def deep_copy(file: PythonFile, call: cst.Call) -> Patch | None:
     named = has_star(call) or has_star(dumped) or item.keyword or call.args[0].keyword
     if module is None or named or file.has_comment(call):
         return None
-    return Patch((replace(file, call, f"{module}.deepcopy({file.code(item)})"),), (wanted,))
+    made = replace(file, call, f"{module}.deepcopy({file.code(item)})")
+    freed = (Import("json"), Import("json", "loads"), Import("json", "dumps"))
+    return Patch((made,), (wanted,), freed)
 
 
 def pop_from_queue(file: PythonFile, call: cst.Call) -> Patch | None:

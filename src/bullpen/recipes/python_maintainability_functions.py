@@ -205,13 +205,13 @@ def _reads_namespace(file: PythonFile, node: cst.CSTNode) -> bool:
     return bool(used & NAMESPACE_READERS or shared)
 
 
-def _loop_variable(file: PythonFile, loop: cst.For) -> Patch | None:
-    """Unused names of a loop get an underscore in front."""
-    taken = {one.value for one in nodes_of(file.module, cst.Name)}
-    unused = [name for name in _plain_targets(loop.target) if _unused_in_function(file, name)]
-    fresh = [one for one in unused if not one.value.startswith("_") and f"_{one.value}" not in taken]
-    edits = [insert(file.span(name)[0], "_") for name in fresh]
-    return Patch(tuple(edits)) if edits else None
+def _loop_variable(file: PythonFile, name: cst.Name) -> Patch | None:
+    """An unused name of a loop gets an underscore in front."""
+    loop = next((one for one in file.ancestors(name) if isinstance(one, cst.For)), None)
+    if loop is None or name not in _plain_targets(loop.target) or name.value.startswith("_"):
+        return None
+    taken = any(one.value == f"_{name.value}" for one in nodes_of(file.module, cst.Name))
+    return None if taken or not _unused_in_function(file, name) else Patch((insert(file.span(name)[0], "_"),))
 
 
 def _plain_targets(target: cst.BaseExpression) -> list[cst.Name]:
@@ -411,7 +411,7 @@ RECIPES = (
         summary="Put an underscore before a loop variable that nobody reads.",
         why="The underscore says that the value is not used on purpose.",
         source=f"{RULES}/unused-loop-control-variable/",
-        rewrite=rewriting(cst.For, _loop_variable),
+        rewrite=rewriting(cst.Name, _loop_variable),
     ),
     Codemod(
         name="remove-dead-assignment",

@@ -3,7 +3,7 @@
 import ast
 import builtins
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bullpen.flow.guarding.normal import normal, normal_node, normal_text
@@ -109,10 +109,23 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
 
 def as_lambda(function: ast.FunctionDef) -> ast.Lambda | None:
     """The lambda that does the same as a function that only returns an expression; None for another."""
-    only = function.body[0] if len(function.body) == 1 else None
+    read = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and _is_read(node)}
+    body = [one for one in function.body if not _is_idle(one, read)]
+    only = body[0] if len(body) == 1 else None
     if function.decorator_list or not isinstance(only, ast.Return) or only.value is None:
         return None
     return ast.Lambda(function.args, only.value)
+
+
+def _is_read(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
+
+
+def _is_idle(statement: ast.stmt, read: Collection[str]) -> bool:
+    """Whether a statement gives a constant to names that nothing reads."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Constant):
+        return False
+    return all(isinstance(target, ast.Name) and target.id not in read for target in statement.targets)
 
 
 def _named(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:

@@ -191,9 +191,18 @@ def _touched(file: FileDiff, source: str) -> Iterable[int]:
 
 
 async def score_change(
-    case: Case, diff: Diff, changes: Sequence[FileChange], report: TestReport, tests: TestRuns
+    case: Case,
+    diff: Diff,
+    changes: Sequence[FileChange],
+    report: TestReport,
+    tests: TestRuns,
+    *,
+    thorough: bool = False,
 ) -> MutationScore:
-    """The mutation score of the lines a change touches; few faults, and only tests that can notice them."""
+    """The mutation score of the lines a change touches; few faults, and only tests that can notice them.
+
+    Where the verdict rests on it (``thorough``), a slow machine takes longer and does not look at less.
+    """
     lines = touched_code(diff, changes)
     sources = {change.path: _text(change.after) for change in changes if change.path in lines}
     passing = report.passed() & case.baseline.passed()
@@ -202,7 +211,8 @@ async def score_change(
         return MutationScore(untested=len(faults), lived=tuple(_words(*fault) for fault in faults))
     wanted = frozenset(one for one in passing if _is_selected(one, case.select))
     tested = TestedLines(case.tree, sources, lines, case.select)
-    most = min(case.mutants, _affordable(case.mutant_seconds, report.seconds))
+    affordable = _affordable(case.mutant_seconds, report.seconds)
+    most = case.mutants if thorough else min(case.mutants, affordable)
     patient = case
     if case.mutant_seconds:  # a run with a fault may take longer than one without
         patient = replace(case, mutant_seconds=max(case.mutant_seconds, most * 2 * report.seconds))
