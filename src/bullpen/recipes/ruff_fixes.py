@@ -236,12 +236,12 @@ RECIPES = (
         name="ruff-safe-fixes",
         applicability=Applicability.SAFE,
         summary="Apply ruff's safe fix.",
-        why="Ruff knows a rewrite that keeps the meaning.",
+        why="Ruff's own rewrite mends it and keeps the meaning.",
     ),
     RuffFixes(
         name="ruff-unsafe-fixes",
         applicability=Applicability.UNSAFE,
         summary="Apply ruff's unsafe fix.",
-        why="Ruff knows a rewrite that removes the fault, which may change the meaning in rare cases.",
+        why="Ruff's own rewrite mends it; in rare cases it may change the meaning.",
     ),
 )

@@ -209,6 +209,8 @@ async def score_change(
     if not passing or not any(lines.values()) or case.mutants <= 0:
         faults = _faults(sources, lines, max(case.mutants, 0))
         return MutationScore(untested=len(faults), lived=tuple(_words(*fault) for fault in faults))
+    if not report.selected:  # the chosen tests would fail without the others, fault or none
+        case = replace(case, select=())
     wanted = frozenset(one for one in passing if _is_selected(one, case.select))
     tested = TestedLines(case.tree, sources, lines, case.select)
     affordable = _affordable(case.mutant_seconds, report.seconds)

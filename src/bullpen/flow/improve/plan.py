@@ -168,7 +168,9 @@ def _recipe_note(recipes: Catalogue, rule: str, fix: str) -> RecipeNote | None:
     fitting = [
         recipe for recipe in _fitting(recipes, rule, fix) if recipe.applicability is not Applicability.DISPLAY
     ]
-    return RecipeNote(fitting[0].name, fitting[0].why) if fitting else None
+    if not fitting:
+        return None
+    return RecipeNote(fitting[0].name, fitting[0].why, precise=rule in fitting[0].fixes)
 
 
 def _fitting(recipes: Catalogue, rule: str, fix: str) -> list[Recipe]:
