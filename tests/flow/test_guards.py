@@ -208,6 +208,50 @@ def test_a_local_may_be_renamed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("'{} {b}'.format(x, b=y)", "f'{x} {y}'", False),
+        ("'{0!r}: {1:>3}'.format(x, y)", "f'{x!r}: {y:>3}'", False),
+        ("'%s: %r 5%%' % (x, y)", "f'{x}: {y!r} 5%'", False),
+        ("'{} {}'.format(x, y)", "f'{y} {x}'", True),
+        ("'{} {}'.format(x, y)", "f'{x} {x}'", True),
+        ("'%s %s' % (x, y)", "f'{x} '", True),
+        ("'{}'.format(x, y)", "f'{x}'", True),
+        ("getattr(x, 'y')", "x.y", False),
+        ("getattr(x, 'y')", "x.z", True),
+        ("getattr(x, 'y', None)", "x.y", True),
+        ("list(range(0, x))", "list(range(x))", False),
+        ("list(range(1, x))", "list(range(x))", True),
+        ("x(lambda: [])", "x(list)", False),
+        ("x(lambda: [1])", "x(list)", True),
+        ("x(lambda a: [])", "x(list)", True),
+    ],
+)
+def test_what_is_compared_may_be_spelled_otherwise(old: str, new: str, refused: bool) -> None:
+    source = "from shop import x, y\n\n\ndef test_it():\n    assert x() == ({})\n"
+    before, after = (source.replace("({})", f"({one})").encode() for one in (old, new))
+    assert bool(find_breaches([FileChange("tests/test_it.py", before, after)])) is refused
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("'{} {b}'.format(x, b=y)", "f'{x} {y}'", False),
+        ("'{} {}'.format(x, y)", "f'{x}{y}'", True),
+        ("f'{x:>3} {y}'", "f'{x} {y}'", True),
+        ("getattr(x, 'y')", "x.z", True),
+        ("range(0, x)", "range(x)", False),
+        ("x(range(0, x))", "x(x)", True),
+        ("range(x)", "x", True),
+    ],
+)
+def test_what_a_local_is_made_of_may_be_spelled_otherwise(old: str, new: str, refused: bool) -> None:
+    source = "from shop import x, y\n\n\ndef test_it():\n    got = {}\n    assert got == x()\n"
+    before, after = (source.replace("{}", one).encode() for one in (old, new))
+    assert bool(find_breaches([FileChange("tests/test_it.py", before, after)])) is refused
+
+
 NAMED = """\
 from shop.prices import total
 

@@ -2,7 +2,6 @@
 
 import ast
 import builtins
-import copy
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,8 +25,9 @@ class Flow:
     def text(self, node: ast.expr) -> str:
         """The normal form, with local names numbered in their order, and after it what feeds them."""
         numbered = _Numbered(self.bound)
-        words = ast.unparse(numbered.visit(copy.deepcopy(normal(node))))
-        return f"{words} ← {', '.join(sorted(self.feeds([node])))}"
+        plain = normal(node)
+        fed = sorted(self.feeds([plain]))
+        return f"{ast.unparse(numbered.visit(plain))} ← {', '.join(fed)}"
 
     def feeds(self, nodes: Iterable[ast.AST]) -> frozenset[str]:
         """Constants and outside names in ``nodes`` and in everything they are bound to."""
@@ -67,8 +67,24 @@ def _parts(node: ast.AST) -> Iterator[ast.Constant | ast.Name]:
         return
     if isinstance(node, ast.keyword) and node.arg in _NEUTRAL_KEYWORDS:
         return
+    if isinstance(node, ast.JoinedStr):
+        yield ast.Constant(_template(node))
+        for field in node.values:
+            yield from _parts(field.value) if isinstance(field, ast.FormattedValue) else ()
+        return
     for child in ast.iter_child_nodes(node):
         yield from _parts(child)
+
+
+def _template(node: ast.JoinedStr) -> str:
+    """An f-string's text with empty fields."""
+    parts = [
+        ast.FormattedValue(ast.Name("_", ast.Load()), one.conversion, one.format_spec)
+        if isinstance(one, ast.FormattedValue)
+        else one
+        for one in node.values
+    ]
+    return ast.unparse(ast.JoinedStr(parts))
 
 
 def flow_of(body: Sequence[ast.stmt], outer: Flow | None = None) -> Flow:
@@ -76,11 +92,17 @@ def flow_of(body: Sequence[ast.stmt], outer: Flow | None = None) -> Flow:
     nodes = [node for statement in body for node in own_nodes(statement)]
     bound: dict[str, list[ast.expr]] = {}
     for name, value in (pair for node in nodes for pair in _bindings(node)):
-        bound.setdefault(name, []).append(normal(value))
+        bound.setdefault(name, []).append(as_value(value))
     for name, value in (pair for node in nodes for pair in _fillings(node)):
         if name in bound:
-            bound[name].append(normal(value))
+            bound[name].append(as_value(value))
     return Flow(bound, outer)
+
+
+def as_value(node: ast.expr) -> ast.expr:
+    """What a name is bound to, in the form that keeps constants."""
+    changed = normal_node(node)
+    return changed if isinstance(changed, ast.expr) else node
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:

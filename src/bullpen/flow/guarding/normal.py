@@ -7,7 +7,9 @@ Told apart is what a rewrite may change without loosening a check: ``x == None``
 
 import ast
 import copy
+import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from string import Formatter
 
 from bullpen.kernel.python_text import parse_expression
@@ -27,19 +29,19 @@ _EMPTY = {"dict": "{}", "list": "[]", "tuple": "()"}
 
 def normal(node: ast.expr) -> ast.expr:
     """The expression in its normal form; the one given stays as it is."""
-    changed: ast.expr = _Normal().visit(copy.deepcopy(node))
+    changed: ast.expr = _Words().visit(copy.deepcopy(node))
     return changed
 
 
 def normal_node(node: ast.AST) -> ast.AST:
-    """A statement or expression with every expression in its normal form; the one given stays as it is."""
+    """A statement or expression in a normal form that keeps every constant, for what is looked through for them."""
     changed: ast.AST = _Normal().visit(copy.deepcopy(node))
     return changed
 
 
 def normal_text(node: ast.AST) -> str:
     """A statement or expression in its normal form, as text."""
-    return ast.unparse(normal_node(node))
+    return ast.unparse(_Words().visit(copy.deepcopy(node)))
 
 
 class _Normal(ast.NodeTransformer):
@@ -67,11 +69,30 @@ class _Normal(ast.NodeTransformer):
             return _plainer(node, node.func.id)
         return _formatted(node) or node
 
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        left, right = node.left, node.right
+        if (
+            not isinstance(node.op, ast.Mod)
+            or not isinstance(left, ast.Constant)
+            or not isinstance(right, ast.Tuple)
+        ):
+            return node
+        return _percent(left.value, right.elts) or node
+
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
         self.generic_visit(node)
         empty = ast.unparse(node.body) if not ast.unparse(node.args) else ""
         name = next((name for name, text in _EMPTY.items() if text == empty), "")
         return ast.Name(name, ast.Load()) if name else node
+
+
+class _Words(_Normal):
+    """What is compared as text: here a constant may become a name, which a text also has."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        changed = super().visit_Call(node)
+        return _read_attribute(changed) if isinstance(changed, ast.Call) else changed
 
 
 def negated(node: ast.expr) -> ast.expr:
@@ -124,15 +145,23 @@ def _members(node: ast.expr) -> ast.expr:
 
 
 def _plainer(node: ast.Call, name: str) -> ast.expr:
-    first, *more = node.args or [None]
-    last = more[0] if len(more) == 1 else None
-    if name == "range" and last is not None and isinstance(first, ast.Constant) and first.value == 0:
-        return ast.Call(node.func, [last], [])
-    if name == "getattr" and first is not None and isinstance(last, ast.Constant):
-        attribute = last.value
-        if isinstance(attribute, str) and attribute.isidentifier():
-            return ast.Attribute(first, attribute, ast.Load())
+    if name == "range" and len(node.args) == 1 and not isinstance(node.args[0], ast.Starred):
+        return ast.Call(node.func, [ast.Constant(0), *node.args], [])
     return _literal(node, name)
+
+
+def _read_attribute(node: ast.Call) -> ast.expr:
+    """``getattr(x, "y")`` as ``x.y``."""
+    if (
+        not isinstance(node.func, ast.Name)
+        or node.func.id != "getattr"
+        or len(node.args) != 2
+        or node.keywords
+    ):
+        return node
+    owner, named = node.args
+    name = named.value if isinstance(named, ast.Constant) else None
+    return ast.Attribute(owner, name, ast.Load()) if isinstance(name, str) and name.isidentifier() else node
 
 
 def _formatted(node: ast.Call) -> ast.expr | None:
@@ -150,7 +179,40 @@ def _formatted(node: ast.Call) -> ast.expr | None:
     except (ValueError, LookupError):  # not a template, or not all it asks for is given
         return None
     used = [part for part in parts if isinstance(part, ast.FormattedValue)]
-    return ast.JoinedStr(parts) if len(used) == len(node.args) + len(named) else None
+    return _joined(parts) if len(used) == len(node.args) + len(named) else None
+
+
+_PERCENT = re.compile(r"%([sr%])")
+
+
+def _percent(template: object, given: Sequence[ast.expr]) -> ast.expr | None:
+    """``"%s %r" % (a, b)`` as an f-string; None where there are other fields."""
+    if not isinstance(template, str) or "%" in _PERCENT.sub("", template):
+        return None
+    texts = _PERCENT.split(template)
+    parts: list[ast.expr] = []
+    left = list(given)
+    for text, field in zip_longest(texts[::2], texts[1::2]):
+        parts += [ast.Constant(text)] if text else []
+        if field == "%":
+            parts.append(ast.Constant("%"))
+        elif field:
+            if not left or isinstance(left[0], ast.Starred):
+                return None
+            parts.append(ast.FormattedValue(left.pop(0), ord("r") if field == "r" else -1, None))
+    return None if left else _joined(parts)
+
+
+def _joined(parts: Sequence[ast.expr]) -> ast.JoinedStr:
+    """An f-string of texts and fields, neighbouring texts made one."""
+    merged: list[ast.expr] = []
+    for part in parts:
+        last = merged[-1] if merged else None
+        if isinstance(part, ast.Constant) and isinstance(last, ast.Constant):
+            merged[-1] = ast.Constant(f"{last.value}{part.value}")
+        else:
+            merged.append(part)
+    return ast.JoinedStr(merged)
 
 
 def _fields(template: str, given: Sequence[ast.expr], named: dict[str, ast.expr]) -> Iterator[ast.expr]:
