@@ -6,6 +6,7 @@ from bullpen.domain.change import Applicability
 from bullpen.recipes._python_block import has_inner_comment, in_block, is_bare, line_offset, moved_out
 from bullpen.recipes._python_edit import Edit, Patch, insert, nodes_of, replace, rewriting
 from bullpen.recipes._python_file import Import, PythonFile, dotted
+from bullpen.recipes._python_scope import inside, only_value
 from bullpen.recipes.base import Codemod
 
 FRESH = ("error", "err", "exc", "caught")
@@ -48,7 +49,8 @@ def _raise_from(file: PythonFile, statement: cst.Raise) -> Patch | None:
     handler = _handler(file, statement)
     if handler is None or handler.type is None or statement.exc is None or statement.cause is not None:
         return None
-    if not isinstance(statement.exc, cst.Call) and not _is_class(statement.exc):
+    made = isinstance(statement.exc, cst.Call) or _is_made_here(file, statement.exc, handler)
+    if not made and not _is_class(statement.exc):
         return None
     name, naming = _name_of(file, handler)
     if not name or _is_assigned(handler.body, name) or "\n" in file.code(handler.type):
@@ -57,6 +59,12 @@ def _raise_from(file: PythonFile, statement: cst.Raise) -> Patch | None:
     if file.text(end - 1, end) != ")" and getattr(statement.exc, "rpar", ()):
         return None
     return Patch((*naming, insert(end, f" from {name}")))
+
+
+def _is_made_here(file: PythonFile, name: cst.BaseExpression, handler: cst.ExceptHandler) -> bool:
+    """Whether a name is given its one value in a handler, by a call: then it has no cause yet."""
+    value = only_value(file, name)
+    return isinstance(value, cst.Call) and inside(file, value, handler)
 
 
 def _is_class(node: cst.BaseExpression) -> bool:
