@@ -176,3 +176,26 @@ def test_a_statement_edited_and_a_file_renamed_at_once_are_followed():
         ("a.py", "c.py"),
         ("b.py", "b.py"),
     ]
+
+
+def seen_at(line: int, snippet: str, message: str = "today() used.") -> Finding:
+    """One finding of a module's own statement."""
+    place = Place("conf.py", line, 1, line, 9)
+    concern, severity = Concern.QA, Severity.LOW
+    return Finding("", "ruff:DTZ011", message, severity, concern, place, ("ruff",), snippet=snippet)
+
+
+@pytest.mark.req("IMP-06")
+@pytest.mark.parametrize(
+    ("after", "new"),
+    [
+        (seen_at(46, "copyright = f'{today():%Y}, A. Albrecht'"), False),
+        (seen_at(60, "other = f'{today():%Y}, A. Albrecht'"), True),
+        (seen_at(46, "total = spent + 1", "now() used."), True),
+    ],
+)
+def test_a_fault_of_a_statement_written_anew_is_the_same_fault_about_there(after: Finding, new: bool) -> None:
+    before = seen_at(45, "copyright = '{:%Y}, A. Albrecht'.format(today())")
+    result = compare([before], [after])
+    assert bool(result.new) is new
+    assert bool(result.gone) is new

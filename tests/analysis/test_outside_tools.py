@@ -150,3 +150,10 @@ def test_names_come_back_as_the_tree_has_them():
     names = names_back(["a.py", "caf\udce9.py"])
     assert names["/work/a.py"] == names["./a.py"] == names["a.py"] == "a.py"
     assert names["/work/caf\ufffd.py"] == "caf\udce9.py"
+
+
+async def test_an_assertion_that_is_raised_is_no_check_of_a_type(make_tree, sandbox):
+    check = "def f(a):\n    if not isinstance(a, int):\n        raise {}\n"
+    files = {"own.py": check.format("AssertionError"), "given.py": check.format("ValueError(a)")}
+    seen = await look("ruff", make_tree(files), sandbox)
+    assert [each.place.path for each in seen if each.rule == "ruff:TRY004"] == ["given.py"]

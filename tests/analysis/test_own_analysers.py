@@ -76,6 +76,36 @@ async def test_gaps_are_public_functions_no_test_enters(make_tree, sandbox):
     assert {each.severity for each in seen} == {Severity.LOW}
 
 
+RAISING = """\
+def f(a):
+    if a < 0:
+        raise ValueError(a)
+    if a > 9:
+        raise NotImplementedError("later")
+    def inner():
+        raise KeyError(a)
+    try:
+        return inner
+    except OSError:
+        raise
+
+def g(a):
+    raise ValueError(a)
+"""
+
+
+@pytest.mark.req("ROA-02")
+async def test_errors_that_no_test_reaches_are_gaps_of_functions_that_run(make_tree, sandbox):
+    cover = FileCoverage(frozenset({1, 2, 4, 6, 8, 9, 13}), frozenset({3, 5, 7, 10, 11, 14}))
+    tree = replace(make_tree({"m.py": RAISING}), coverage=Coverage({"m.py": cover}))
+    assert [
+        (each.rule, each.place.line, each.message) for each in await look("test_gaps", tree, sandbox)
+    ] == [
+        ("test-gaps:uncovered-error-path", 3, "No test reaches this error of f."),
+        ("test-gaps:never-run", 13, "No test runs g (1 line)."),
+    ]
+
+
 PAGE = """\
 # The title
 

@@ -208,6 +208,77 @@ def test_a_local_may_be_renamed() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("'{} {b}'.format(x, b=y)", "f'{x} {y}'", False),
+        ("'{0!r}: {1:>3}'.format(x, y)", "f'{x!r}: {y:>3}'", False),
+        ("'%s: %r 5%%' % (x, y)", "f'{x}: {y!r} 5%'", False),
+        ("'{} {}'.format(x, y)", "f'{y} {x}'", True),
+        ("'{} {}'.format(x, y)", "f'{x} {x}'", True),
+        ("'%s %s' % (x, y)", "f'{x} '", True),
+        ("'{}'.format(x, y)", "f'{x}'", True),
+        ("getattr(x, 'y')", "x.y", False),
+        ("getattr(x, 'y')", "x.z", True),
+        ("getattr(x, 'y', None)", "x.y", True),
+        ("list(range(0, x))", "list(range(x))", False),
+        ("list(range(1, x))", "list(range(x))", True),
+        ("x(lambda: [])", "x(list)", False),
+        ("x(lambda: [1])", "x(list)", True),
+        ("x(lambda a: [])", "x(list)", True),
+    ],
+)
+def test_what_is_compared_may_be_spelled_otherwise(old: str, new: str, refused: bool) -> None:
+    source = "from shop import x, y\n\n\ndef test_it():\n    assert x() == ({})\n"
+    before, after = (source.replace("({})", f"({one})").encode() for one in (old, new))
+    assert bool(find_breaches([FileChange("tests/test_it.py", before, after)])) is refused
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "refused"),
+    [
+        ("'{} {b}'.format(x, b=y)", "f'{x} {y}'", False),
+        ("'{} {}'.format(x, y)", "f'{x}{y}'", True),
+        ("f'{x:>3} {y}'", "f'{x} {y}'", True),
+        ("getattr(x, 'y')", "x.z", True),
+        ("range(0, x)", "range(x)", False),
+        ("x(range(0, x))", "x(x)", True),
+        ("range(x)", "x", True),
+    ],
+)
+def test_what_a_local_is_made_of_may_be_spelled_otherwise(old: str, new: str, refused: bool) -> None:
+    source = "from shop import x, y\n\n\ndef test_it():\n    got = {}\n    assert got == x()\n"
+    before, after = (source.replace("{}", one).encode() for one in (old, new))
+    assert bool(find_breaches([FileChange("tests/test_it.py", before, after)])) is refused
+
+
+NAMED = """\
+from shop.prices import total
+
+
+def test_total():
+    count = lambda basket: total(basket, rate=2)
+    assert count([1]) == 2
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "refused"),
+    [
+        ("return total(basket, rate=2)", False),
+        ("return 2", True),
+        ("return total(basket, rate=0) or 2", True),
+        ("basket = [1]\n        return total(basket, rate=2)", True),
+    ],
+)
+def test_a_lambda_may_become_the_same_function_and_no_other(body: str, refused: bool) -> None:
+    line = "    count = lambda basket: total(basket, rate=2)\n"
+    after = NAMED.replace(line, f"    def count(basket):\n        {body}\n\n")
+    assert after != NAMED
+    change = FileChange("tests/test_prices.py", NAMED.encode(), after.encode())
+    assert bool(find_breaches([change])) is refused
+
+
 def test_two_checks_may_be_made_of_one() -> None:
     before = "from a import f\n\ndef test_a():\n    x = f()\n    assert x.a and not (x.b or x.c)\n"
     after = "from a import f\n\ndef test_a():\n    x = f()\n    assert x.a\n    assert not x.b\n    assert not x.c\n"

@@ -72,6 +72,14 @@ async def test_unsafe_fixes_wait_for_their_own_recipe(sandbox: Sandbox, tmp_path
     assert await fixed(sandbox, tmp_path, source, site, recipe=UNSAFE) == b"x = y is None\n"
 
 
+async def test_a_fix_that_another_rule_would_take_up_is_done_to_its_end(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    source = 'a = "{}".format(x)\nb = "%s of %s" % (x, y)  # żółć\nc = "%s" % (x,)\n'
+    after = await fixed(sandbox, tmp_path, source.encode(), Site(2, 5, rule="ruff:UP031"), recipe=UNSAFE)
+    assert after.decode() == 'a = "{}".format(x)\nb = f"{x} of {y}"  # żółć\nc = "%s" % (x,)\n'
+
+
 async def test_unused_names_of_one_import_go_together(sandbox: Sandbox, tmp_path: Path) -> None:
     sites = (Site(1, 8, rule="ruff:F401"), Site(1, 12, rule="ruff:F401"))
     assert await fixed(sandbox, tmp_path, b"import os, sys\nx = 1\n", *sites) == b"x = 1\n"

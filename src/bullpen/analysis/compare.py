@@ -17,6 +17,7 @@ from bullpen.domain.finding import Finding
 
 _ALIKE_HERE = 0.5  # share of equal text that makes an edited statement of the same symbol the same
 _NEIGHBOURS = 16  # how many of the nearest are worth a comparison of texts
+_SAME_PLACE = 3  # lines; a statement that was written anew says the same fault about here
 _LARGEST_ALIGNMENT = 20_000  # pairs; above it equal faults are paired from the top
 _ALIKE_ELSEWHERE = 0.75  # the same, where the symbol was renamed as well
 
@@ -72,6 +73,7 @@ def compare_positions(
         match.by_key(key)
     match.by_likeness(lambda trait: (trait.path, trait.rule, trait.symbol), _ALIKE_HERE)
     match.by_likeness(lambda trait: (trait.path, trait.rule), _ALIKE_ELSEWHERE)
+    match.by_place(lambda trait: (trait.path, trait.rule, trait.symbol, trait.message))
     return sorted(match.pairs), sorted(match.old_left), sorted(match.young_left)
 
 
@@ -114,6 +116,13 @@ class _Match:
             )
             for score, _, old, young in sorted(scored, reverse=True):
                 if score >= at_least and old in self.old_left and young in self.young_left:
+                    self._pair(old, young)
+
+    def by_place(self, key: _Key) -> None:
+        """Pair those with equal keys that are within a few lines of each other."""
+        for olds, youngs in self._groups(key):
+            for old, young in _align(olds, youngs, self._line_distance):
+                if self._line_distance(old, young) <= _SAME_PLACE:
                     self._pair(old, young)
 
     def _nearest(self, old: int, youngs: Sequence[int]) -> list[int]:

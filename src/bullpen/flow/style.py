@@ -9,6 +9,9 @@ from bullpen.analysis.tools import parse_json, program, run_tool
 from bullpen.sandbox.base import Sandbox
 
 _RUFF_FILES = ("ruff.toml", ".ruff.toml")
+# A project may set fix = true: the tree is read-only, and what ruff cannot write it reports in place of what it saw.
+_CHECK = ("check", "--no-cache", "--no-fix", "--exit-zero", "--output-format", "json")
+_ENDS = frozenset({0, 1, 2})
 
 
 async def style_problems(root: Path, paths: Sequence[str], sandbox: Sandbox) -> frozenset[str]:
@@ -49,8 +52,7 @@ def _load(path: Path) -> dict[str, object]:
 
 
 async def _lint(tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> frozenset[str]:
-    argv = (program("ruff"), "check", "--no-cache", "--exit-zero", "--output-format", "json", "--", *paths)
-    outcome = await run_tool(sandbox, tree, argv, statuses=frozenset({0, 1, 2}))
+    outcome = await run_tool(sandbox, tree, (program("ruff"), *_CHECK, "--", *paths), statuses=_ENDS)
     if outcome.exit_status == 2:
         return frozenset()  # its configuration does not fit this ruff: nothing can be held against the change
     counts: dict[str, int] = {}
@@ -64,7 +66,7 @@ async def _format(tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> f
     found: set[str] = set()
     for path in paths:
         argv = (program("ruff"), "format", "--no-cache", "--check", "--quiet", "--", path)
-        outcome = await run_tool(sandbox, tree, argv, statuses=frozenset({0, 1, 2}))
+        outcome = await run_tool(sandbox, tree, argv, statuses=_ENDS)
         if outcome.exit_status == 1:
             found.add(f"{path}: not formatted")
     return frozenset(found)

@@ -7,9 +7,20 @@ import libcst as cst
 from bullpen.recipes._python_edit import nodes_of
 from bullpen.recipes._python_file import PythonFile
 
-WIDEST = 100
+WIDTHS = (79, 88, 100, 120)  # line lengths that people agree on
+USUAL_WIDTH = 88
+ENOUGH_LINES = 200  # a shorter file does not show how long its lines may be
 JUMPS = (cst.Return, cst.Raise, cst.Continue, cst.Break)
 LOOSE = (cst.IfExp, cst.Lambda, cst.NamedExpr, cst.Yield, cst.Tuple, cst.GeneratorExp)
+
+
+def widest(file: PythonFile) -> int:
+    """How many characters a line of the file may have, as its own lines show: nine hundred and ninety-nine in a thousand."""
+    lengths = sorted(len(line) for line in file.text(file.skipped, len(file.data)).splitlines())
+    if len(lengths) < ENOUGH_LINES:
+        return USUAL_WIDTH
+    longest = lengths[-1 - len(lengths) // 1000]
+    return next((width for width in WIDTHS if longest <= width), USUAL_WIDTH)
 
 
 def line_offset(file: PythonFile, line: int) -> int:
@@ -32,7 +43,7 @@ def body_lines(file: PythonFile, block: cst.BaseSuite) -> tuple[int, int] | None
     """
     if not isinstance(block, cst.IndentedBlock) or not block.body or block.header.comment:
         return None
-    if any(line.comment for line in block.footer) or _has_fixed_lines(file, block):
+    if any(line.comment for line in block.footer) or has_fixed_lines(file, block):
         return None
     start = line_offset(file, first_line(file, block.body[0]))
     return start, line_offset(file, last_line(file, block.body[-1]) + 1)
@@ -44,7 +55,8 @@ def last_line(file: PythonFile, statement: cst.CSTNode) -> int:
     return max(file.lines(one)[1] for one in (*inner, *([] if inner else [statement])))
 
 
-def _has_fixed_lines(file: PythonFile, block: cst.CSTNode) -> bool:
+def has_fixed_lines(file: PythonFile, block: cst.CSTNode) -> bool:
+    """Whether a string or a statement goes on over lines without brackets, so that indenting it changes it."""
     texts = [*nodes_of(block, cst.SimpleString), *nodes_of(block, cst.FormattedString)]
     if any(file.lines(text)[0] != file.lines(text)[1] for text in texts):
         return True

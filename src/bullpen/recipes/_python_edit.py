@@ -8,7 +8,7 @@ import libcst as cst
 
 from bullpen.domain.change import Site
 from bullpen.recipes._python_file import Import, PythonFile, parses, read_python
-from bullpen.recipes._python_imports import import_place
+from bullpen.recipes._python_imports import import_place, unneeded_imports
 from bullpen.recipes.base import Rewrite
 
 N = TypeVar("N", bound=cst.CSTNode)
@@ -25,10 +25,11 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """What mends one place: edits, and the imports that they need."""
+    """What mends one place: edits, the imports that they need, and those that may have had their last use there."""
 
     edits: tuple[Edit, ...]
     imports: tuple[Import, ...] = ()
+    freed: tuple[Import, ...] = ()
 
 
 Mend = Callable[[PythonFile, N], Patch | None]
@@ -92,10 +93,14 @@ def apply_patches(file: PythonFile, patches: Sequence[Patch]) -> str:
     """The file's text after the patches; one that overlaps an earlier one is left out whole."""
     taken: list[Edit] = []
     needed: list[Import] = []
+    freed: list[Import] = []
     for patch in patches:
         if not any(_overlap(new, old) for new in patch.edits for old in taken):
             taken += patch.edits
             needed += [one for one in patch.imports if one not in needed]
+            freed += [one for one in patch.freed if one not in freed]
+    gone = [(edit.start, edit.end) for edit in taken]
+    taken += [Edit(*place, "") for place in unneeded_imports(file, freed, gone)]
     if place := import_place(file, needed):
         taken.append(insert(*place))
     return edited(file.data, taken).decode("utf-8", "surrogateescape")

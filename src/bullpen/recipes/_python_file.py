@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TypeVar, cast
 
 import libcst as cst
@@ -220,10 +221,12 @@ def dotted(node: cst.CSTNode) -> str:
     return ""
 
 
+@lru_cache(maxsize=1)
 def read_python(text: str) -> PythonFile | None:
     """Parse a file; None if it is not valid Python for this interpreter, or nested too deep to be worth the risk.
 
-    The interpreter's own parser goes first: it bounds nesting, which LibCST's native parser does not.
+    The interpreter's own parser goes first: it bounds nesting, which LibCST's native parser does not. The last file is
+    kept: a recipe is asked about each of its places.
     """
     data = text.encode("utf-8", "surrogateescape")
     skipped = len(BOM) if data.startswith(BOM) else 0

@@ -5,8 +5,11 @@ from collections.abc import Iterator, Sequence
 from enum import IntEnum
 
 import libcst as cst
+from libcst.metadata import GlobalScope, ImportAssignment
 
 from bullpen.recipes._python_file import Import, PythonFile, dotted
+
+Place = tuple[int, int]  # byte offsets
 
 
 class Section(IntEnum):
@@ -26,6 +29,46 @@ def import_place(file: PythonFile, wanted: Sequence[Import]) -> tuple[int, str] 
     offset, before, after = _place(file, missing[0])
     torn = "" if offset == file.skipped or file.data[:offset].endswith((b"\n", b"\r")) else file.newline
     return offset, torn + before + "".join(one.code + file.newline for one in missing) + after
+
+
+def unneeded_imports(file: PythonFile, freed: Sequence[Import], gone: Sequence[Place]) -> Iterator[Place]:
+    """What to take out of the top-level imports: those of ``freed`` whose every use stands in a place that is ``gone``."""
+    for line in file.module.body:
+        small = line.body[0] if isinstance(line, cst.SimpleStatementLine) and len(line.body) == 1 else None
+        if isinstance(small, cst.Import | cst.ImportFrom) and not isinstance(small.names, cst.ImportStar):
+            names = [one for one in small.names if _target(small, one) in {one.target for one in freed}]
+            unused = [one for one in names if _is_unused(file, one, gone)]
+            if len(unused) == len(small.names) and not file.has_comment(line):
+                yield file.line_start(file.span(line)[0]), _next_line(file, line)
+            elif not getattr(small, "lpar", None):
+                yield from (_alias_place(file, small.names, one) for one in unused)
+
+
+def _target(small: cst.Import | cst.ImportFrom, alias: cst.ImportAlias) -> str:
+    name = dotted(alias.name)
+    if isinstance(small, cst.Import):
+        return name
+    return f"{dotted(small.module)}.{name}" if small.module and not small.relative else ""
+
+
+def _is_unused(file: PythonFile, alias: cst.ImportAlias, gone: Sequence[Place]) -> bool:
+    name = alias.evaluated_alias or dotted(alias.name).partition(".")[0]
+    exported = f'"{name}"'.encode() in file.data or f"'{name}'".encode() in file.data  # as in __all__
+    scope = next((one for one in file.scopes if isinstance(one, GlobalScope)), None)
+    found = list(scope.assignments[name]) if scope else []
+    if exported or len(found) != 1 or not isinstance(found[0], ImportAssignment):
+        return False
+    uses = [file.span(access.node) for access in found[0].references]
+    return bool(uses) and all(any(start <= a and b <= end for start, end in gone) for a, b in uses)
+
+
+def _alias_place(file: PythonFile, names: Sequence[cst.ImportAlias], alias: cst.ImportAlias) -> Place:
+    """The alias with the comma that separates it from its neighbour."""
+    place = list(names).index(alias)
+    start, end = file.span(alias)
+    if place + 1 < len(names):
+        return start, file.span(names[place + 1])[0]
+    return file.span(names[place - 1].asname or names[place - 1].name)[1], end
 
 
 def _place(file: PythonFile, new: Import) -> tuple[int, str, str]:

@@ -3,6 +3,7 @@
 import libcst as cst
 
 from bullpen.domain.change import Applicability
+from bullpen.recipes._python_block import has_fixed_lines, widest
 from bullpen.recipes._python_edit import Patch, replace, rewriting
 from bullpen.recipes._python_file import PythonFile, top_level_imports
 from bullpen.recipes.base import Codemod
@@ -29,9 +30,32 @@ def raise_instead(file: PythonFile, check: cst.Assert) -> Patch | None:
     opposite = "" if isinstance(check.test, cst.Tuple | cst.NamedExpr) else _opposite(file, check.test)
     if not opposite:
         return None
-    message = f"({_with_parentheses(file, check.msg)})" if check.msg else ""
-    body = f"{file.newline}{file.indent(check)}{file.unit_at(check)}raise AssertionError{message}"
+    indent = file.indent(check) + file.unit_at(check)
+    body = f"{file.newline}{indent}{_raised(file, check, indent)}"
     return Patch((replace(file, check, f"if {opposite}:{body}"),))
+
+
+def _raised(file: PythonFile, check: cst.Assert, indent: str) -> str:
+    """The statement that raises; parentheses around a message become those of the call."""
+    message = check.msg
+    if message is None:
+        return "raise AssertionError"
+    text = _with_parentheses(file, message)
+    if message.lpar and not isinstance(message, cst.Tuple | cst.GeneratorExp | cst.Yield | cst.NamedExpr):
+        return f"raise AssertionError{_deeper(file, message, text)}"
+    line = f"raise AssertionError({text})"
+    if isinstance(message, cst.Tuple) or _many_lines(file, message) or len(indent + line) <= widest(file):
+        return line
+    return f"raise AssertionError({file.newline}{indent}{file.unit_at(check)}{text}{file.newline}{indent})"
+
+
+def _deeper(file: PythonFile, node: cst.CSTNode, text: str) -> str:
+    """Code over several lines, one level further in; as it is where a string goes on over lines."""
+    if has_fixed_lines(file, node):
+        return text
+    unit = file.unit_at(node)
+    first, *more = text.splitlines(keepends=True)
+    return first + "".join(unit + line if line.strip() else line for line in more)
 
 
 def _in_test(file: PythonFile, check: cst.Assert) -> bool:
@@ -50,7 +74,9 @@ def _opposite(file: PythonFile, test: cst.BaseExpression) -> str:
         return _opposite_comparison(file, test)
     if isinstance(test, ATOMS):
         return f"not {file.code(test)}"
-    return "" if isinstance(test, cst.SimpleString | cst.BaseNumber) else f"not ({file.code(test)})"
+    if isinstance(test, cst.SimpleString | cst.BaseNumber):
+        return ""
+    return f"not {_with_parentheses(file, test)}" if test.lpar else f"not ({file.code(test)})"
 
 
 def _opposite_comparison(file: PythonFile, test: cst.Comparison) -> str:

@@ -22,7 +22,9 @@ def deep_copy(file: PythonFile, call: cst.Call) -> Patch | None:
     named = has_star(call) or has_star(dumped) or item.keyword or call.args[0].keyword
     if module is None or named or file.has_comment(call):
         return None
-    return Patch((replace(file, call, f"{module}.deepcopy({file.code(item)})"),), (wanted,))
+    made = replace(file, call, f"{module}.deepcopy({file.code(item)})")
+    freed = (Import("json"), Import("json", "loads"), Import("json", "dumps"))
+    return Patch((made,), (wanted,), freed)
 
 
 def pop_from_queue(file: PythonFile, call: cst.Call) -> Patch | None:
@@ -79,26 +81,41 @@ def _pop_edits(file: PythonFile, place: cst.CSTNode) -> list[Edit]:
 
 
 def look_up_in_set(file: PythonFile, comparison: cst.Comparison) -> Patch | None:
-    """A local list of constants that is only tested for membership becomes a set."""
+    """A local list that is only tested for membership becomes a set."""
     targets = [
         one.comparator for one in comparison.comparisons if isinstance(one.operator, cst.In | cst.NotIn)
     ]
     name = targets[0] if len(targets) == len(comparison.comparisons) == 1 else None
     start = only_value(file, name) if name else None
     assignment = only_assignment(file, name) if name else None
-    if assignment is None or not isinstance(start, cst.List) or not start.elements or start.lpar:
+    if assignment is None or start is None or isinstance(file.parent(assignment.node), cst.AnnAssign):
         return None
-    constants = all(isinstance(one.value, cst.SimpleString | cst.Integer) for one in start.elements)
-    if not constants or not all(_is_membership(file, place) for place in uses(assignment)):
+    if not all(_is_membership(file, place) for place in uses(assignment)):
         return None
     if at_module_level(file, assignment.node):
         return None  # other modules may use it otherwise
+    edits = _as_set(file, start)
+    return Patch(edits) if edits else None
+
+
+def _as_set(file: PythonFile, start: cst.BaseExpression) -> tuple[Edit, ...]:
+    """The edits that make a set of a list display of constants, a list comprehension, ``list(x)`` or ``sorted(x)``."""
+    if isinstance(start, cst.Call):
+        plain = len(start.args) == 1 and not has_star(start) and not start.args[0].keyword
+        known = file.name(start) in {"builtins.list", "builtins.sorted"} and not file.bound("set")
+        return (replace(file, start.func, "set"),) if plain and known else ()
+    if isinstance(start, cst.List):
+        constants = all(isinstance(one.value, cst.SimpleString | cst.Integer) for one in start.elements)
+        if not start.elements or not constants:
+            return ()
+    elif not isinstance(start, cst.ListComp):
+        return ()
+    if start.lpar:
+        return ()
     (opening, opened), (closing, closed) = file.span(start.lbracket), file.span(start.rbracket)
-    return Patch(
-        (
-            Edit(opening, opened, _brace(file, start.lbracket)),
-            Edit(closing, closed, _brace(file, start.rbracket)),
-        )
+    return (
+        Edit(opening, opened, _brace(file, start.lbracket)),
+        Edit(closing, closed, _brace(file, start.rbracket)),
     )
 
 
@@ -182,7 +199,7 @@ RECIPES = (
         name="membership-in-set",
         fixes=("ast-grep:py-membership-in-list",),
         applicability=Applicability.UNSAFE,
-        summary="Look constants up in a set.",
+        summary="Look members up in a set.",
         why="A list is searched item by item, a set is looked up at once; only values that can be hashed may be asked for.",
         source="https://docs.astral.sh/ruff/rules/literal-membership/",
         rewrite=rewriting(cst.Comparison, look_up_in_set),

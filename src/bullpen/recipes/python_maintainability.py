@@ -6,6 +6,7 @@ from bullpen.domain.change import Applicability
 from bullpen.recipes._python_block import has_inner_comment, in_block, is_bare, line_offset, moved_out
 from bullpen.recipes._python_edit import Edit, Patch, insert, nodes_of, replace, rewriting
 from bullpen.recipes._python_file import Import, PythonFile, dotted
+from bullpen.recipes._python_scope import inside, only_value
 from bullpen.recipes.base import Codemod
 
 FRESH = ("error", "err", "exc", "caught")
@@ -48,7 +49,8 @@ def _raise_from(file: PythonFile, statement: cst.Raise) -> Patch | None:
     handler = _handler(file, statement)
     if handler is None or handler.type is None or statement.exc is None or statement.cause is not None:
         return None
-    if not isinstance(statement.exc, cst.Call) and not _is_class(statement.exc):
+    made = isinstance(statement.exc, cst.Call) or _is_made_here(file, statement.exc, handler)
+    if not made and not _is_class(statement.exc):
         return None
     name, naming = _name_of(file, handler)
     if not name or _is_assigned(handler.body, name) or "\n" in file.code(handler.type):
@@ -57,6 +59,12 @@ def _raise_from(file: PythonFile, statement: cst.Raise) -> Patch | None:
     if file.text(end - 1, end) != ")" and getattr(statement.exc, "rpar", ()):
         return None
     return Patch((*naming, insert(end, f" from {name}")))
+
+
+def _is_made_here(file: PythonFile, name: cst.BaseExpression, handler: cst.ExceptHandler) -> bool:
+    """Whether a name is given its one value in a handler, by a call: then it has no cause yet."""
+    value = only_value(file, name)
+    return isinstance(value, cst.Call) and inside(file, value, handler)
 
 
 def _is_class(node: cst.BaseExpression) -> bool:
@@ -89,15 +97,43 @@ def _is_assigned(body: cst.CSTNode, name: str) -> bool:
 
 
 def _raise_same(file: PythonFile, statement: cst.Raise) -> Patch | None:
-    """``raise error`` of the very error that was caught becomes ``raise``."""
+    """``raise error`` of the very error that was caught becomes ``raise``; a name nobody reads then goes with it."""
     handler = _handler(file, statement)
-    if handler is None or handler.name is None or statement.exc is None or statement.cause is not None:
+    if handler is None or handler.name is None or not _raises_the_caught(file, statement, handler):
         return None
     name = dotted(handler.name.name)
-    inside_try = any(isinstance(above, cst.Finally | cst.Try) for above in _between(file, statement, handler))
-    if not name or dotted(statement.exc) != name or inside_try or _is_assigned(handler.body, name):
+    uses = [one for one in nodes_of(handler.body, cst.Name) if one.value == name]
+    raises = [one for one in nodes_of(handler.body, cst.Raise) if _handler(file, one) is handler]
+    bare = [one for one in raises if _raises_the_caught(file, one, handler)]
+    if len(uses) > len(bare):
+        return Patch((replace(file, statement, "raise"),))
+    if handler.type is None or not _bound_by_handlers(file, handler, name):
         return None
-    return Patch((replace(file, statement, "raise"),))
+    return Patch((_unnamed(file, handler.type, handler.name), *(replace(file, one, "raise") for one in bare)))
+
+
+def _raises_the_caught(file: PythonFile, statement: cst.Raise, handler: cst.ExceptHandler) -> bool:
+    name = dotted(handler.name.name) if handler.name else ""
+    if not name or statement.exc is None or statement.cause is not None or dotted(statement.exc) != name:
+        return False
+    inside_try = any(isinstance(above, cst.Finally | cst.Try) for above in _between(file, statement, handler))
+    return not inside_try and not _is_assigned(handler.body, name)
+
+
+def _bound_by_handlers(file: PythonFile, handler: cst.ExceptHandler, name: str) -> bool:
+    """Whether only handlers bind a name around here: ``except … as name`` also unbinds it when the handler ends."""
+    around = file.function(handler) or file.module
+    handlers = [one.name for one in nodes_of(around, cst.ExceptHandler) if one.name]
+    inner = [one for one in handlers if dotted(one.name) == name]
+    known = {id(found) for one in nodes_of(around, cst.ExceptHandler) for found in nodes_of(one, cst.Name)}
+    outside = [one for one in nodes_of(around, cst.Name) if one.value == name and id(one) not in known]
+    return bool(inner) and not outside
+
+
+def _unnamed(file: PythonFile, kind: cst.BaseExpression, named: cst.AsName) -> Edit:
+    """Take ``as name`` from after a handler's type."""
+    end = file.span(kind.rpar[-1] if kind.rpar else kind)[1]
+    return Edit(end, file.span(named.name)[1], "")
 
 
 def _between(file: PythonFile, node: cst.CSTNode, outer: cst.CSTNode) -> list[cst.CSTNode]:

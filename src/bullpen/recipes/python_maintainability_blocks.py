@@ -7,7 +7,6 @@ import libcst as cst
 from bullpen.domain.change import Applicability, Site
 from bullpen.recipes._python_block import (
     JUMPS,
-    WIDEST,
     body_lines,
     first_line,
     in_block,
@@ -17,6 +16,7 @@ from bullpen.recipes._python_block import (
     line_offset,
     moved_out,
     operand,
+    widest,
 )
 from bullpen.recipes._python_edit import Edit, Patch, nodes_of, rewriting
 from bullpen.recipes._python_file import PythonFile
@@ -120,7 +120,7 @@ def _merged(file: PythonFile, outer: cst.If | cst.With, inner: cst.If | cst.With
     if whole is None or place is None or moved is None or inner.leading_lines:
         return None
     parenthesised = any(getattr(item.item, "lpar", ()) for item in getattr(inner, "items", ()))
-    if parenthesised or "\n" in head or "#" in head or len(indent + head) > WIDEST:
+    if parenthesised or "\n" in head or "#" in head or len(indent + head) > widest(file):
         return None
     start, line = file.span(outer)[0], file.newline
     return Patch((Edit(start, whole[1], head + line + moved),))

@@ -6,11 +6,12 @@ import libcst as cst
 from libcst.metadata import Assignment, FunctionScope, Scope, ScopeProvider
 
 from bullpen.domain.change import Applicability, Site
-from bullpen.recipes._python_block import in_block, last_line, line_offset
+from bullpen.recipes._python_block import has_fixed_lines, in_block, last_line, line_offset
 from bullpen.recipes._python_edit import Edit, Patch, insert, nodes_of, replace, rewriting
 from bullpen.recipes._python_file import Import, PythonFile, dotted
 from bullpen.recipes.base import Codemod
 
+TAB = 4  # columns, where a file has both tabs and spaces
 PLAIN_DECORATORS = frozenset({"staticmethod", "classmethod", "override", "abstractmethod"})
 READERS = frozenset(
     [
@@ -204,13 +205,13 @@ def _reads_namespace(file: PythonFile, node: cst.CSTNode) -> bool:
     return bool(used & NAMESPACE_READERS or shared)
 
 
-def _loop_variable(file: PythonFile, loop: cst.For) -> Patch | None:
-    """Unused names of a loop get an underscore in front."""
-    taken = {one.value for one in nodes_of(file.module, cst.Name)}
-    unused = [name for name in _plain_targets(loop.target) if _unused_in_function(file, name)]
-    fresh = [one for one in unused if not one.value.startswith("_") and f"_{one.value}" not in taken]
-    edits = [insert(file.span(name)[0], "_") for name in fresh]
-    return Patch(tuple(edits)) if edits else None
+def _loop_variable(file: PythonFile, name: cst.Name) -> Patch | None:
+    """An unused name of a loop gets an underscore in front."""
+    loop = next((one for one in file.ancestors(name) if isinstance(one, cst.For)), None)
+    if loop is None or name not in _plain_targets(loop.target) or name.value.startswith("_"):
+        return None
+    taken = any(one.value == f"_{name.value}" for one in nodes_of(file.module, cst.Name))
+    return None if taken or not _unused_in_function(file, name) else Patch((insert(file.span(name)[0], "_"),))
 
 
 def _plain_targets(target: cst.BaseExpression) -> list[cst.Name]:
@@ -258,21 +259,62 @@ def _lambda_named(file: PythonFile, line: cst.SimpleStatementLine) -> Patch | No
     ):
         return None
     name, made = small.targets[0].target, small.value
-    scope = _scope_of(file, line)
     above = file.parent(file.parent(line) or line)
-    if not isinstance(name, cst.Name) or scope is None or isinstance(above, cst.ClassDef) or made.lpar:
+    if not isinstance(name, cst.Name) or isinstance(above, cst.ClassDef) or made.lpar:
         return None
-    if len(list(scope.assignments[name.value])) != 1 or not in_block(file, line) or "\n" in file.code(made):
+    if not _only_lambdas(file, line, name) or not in_block(file, line) or "\n" in file.code(made.params):
         return None
     inside = [*nodes_of(made.body, cst.Yield), *nodes_of(made.body, cst.NamedExpr)]
     if inside:
         return None
-    body = file.code(made.body)
-    body = f"({body})" if getattr(made.body, "lpar", ()) else body
     indent = file.indent(line)
+    start = f"{indent}{file.unit_at(line)}return "
+    body = _body_at(file, made.body, start)
+    if body is None:
+        return None
     parameters = file.code(made.params).strip() if _has_parameters(made.params) else ""
     head = f"def {name.value}({parameters}):{file.newline}"
-    return Patch((replace(file, small, f"{head}{indent}{file.unit}return {body}"),))
+    return Patch((replace(file, small, f"{head}{start}{body}"),))
+
+
+def _only_lambdas(file: PythonFile, line: cst.SimpleStatementLine, name: cst.Name) -> bool:
+    """Whether every value a name gets in its scope is such a lambda: then each may be a function."""
+    scope = _scope_of(file, line)
+    found = list(scope.assignments[name.value]) if scope else []
+    targets = [file.parent(one.node) for one in found if isinstance(one, Assignment)]
+    assigns = [file.parent(target) for target in targets if isinstance(target, cst.AssignTarget)]
+    made = [one for one in assigns if isinstance(one, cst.Assign) and isinstance(one.value, cst.Lambda)]
+    return bool(found) and len(made) == len(found)
+
+
+def _body_at(file: PythonFile, body: cst.BaseExpression, before: str) -> str | None:
+    """An expression's text as it reads after ``before``: further lines move with the first; None where they cannot."""
+    lpar, rpar = body.lpar, body.rpar
+    start = file.span(lpar[0] if lpar else body)[0]
+    first, *more = file.text(start, file.span(rpar[-1] if rpar else body)[1]).splitlines(keepends=True)
+    if more and has_fixed_lines(file, body):
+        return None
+    by = _columns(before) - _columns(file.text(file.line_start(start), start))
+    moved = [_moved_by(line, by) for line in more]
+    return None if None in moved else first + "".join(line or "" for line in moved)
+
+
+def _columns(text: str) -> int:
+    return len(text.expandtabs(TAB))
+
+
+def _moved_by(line: str, columns: int) -> str | None:
+    """A line that starts further right or left; None where too little white space is before it.
+
+    Tabs alone are steps and line nothing up, so they stay.
+    """
+    rest = line.lstrip(" \t")
+    white = line.removesuffix(rest)
+    if not rest.strip() or not white.strip("\t"):
+        return line
+    if columns >= 0:
+        return white + " " * columns + rest
+    return white[:columns] + rest if white.endswith(" " * -columns) else None
 
 
 def _has_parameters(parameters: cst.Parameters) -> bool:
@@ -369,7 +411,7 @@ RECIPES = (
         summary="Put an underscore before a loop variable that nobody reads.",
         why="The underscore says that the value is not used on purpose.",
         source=f"{RULES}/unused-loop-control-variable/",
-        rewrite=rewriting(cst.For, _loop_variable),
+        rewrite=rewriting(cst.Name, _loop_variable),
     ),
     Codemod(
         name="remove-dead-assignment",

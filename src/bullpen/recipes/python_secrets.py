@@ -60,7 +60,8 @@ def draw_secretly(file: PythonFile, call: cst.Call) -> Patch | None:
     if module is None or _is_seeded(file) or has_star(call) or any(arg.keyword for arg in call.args):
         return None
     drawn = DRAWS.get(name) or f"SystemRandom().{name.removeprefix('random.')}"
-    return Patch((replace(file, call.func, f"{module}.{drawn}"),), (wanted,))
+    freed = (Import("random"), Import("random", name.removeprefix("random.")))
+    return Patch((replace(file, call.func, f"{module}.{drawn}"),), (wanted,), freed)
 
 
 def _is_seeded(file: PythonFile) -> bool:

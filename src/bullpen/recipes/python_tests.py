@@ -40,7 +40,7 @@ class ObservingRecipe:
 
     def fits(self, job: RecipeJob) -> bool:
         """See ``Selective.fits``."""
-        return any(targets_of(job))
+        return any(calls_to_try(target.function) for target in targets_of(job))
 
     async def apply(self, job: RecipeJob) -> list[FileChange]:
         """See ``Recipe.apply``."""

@@ -17,9 +17,15 @@ CONNECTIONS = {
     "urllib.request.urlopen": 2,
     "socket.create_connection": 1,
     "smtplib.SMTP": 3,
+    "smtplib.SMTP_SSL": 5,
     "ftplib.FTP": 4,
+    "ftplib.FTP_TLS": 7,
     "http.client.HTTPConnection": 2,
+    "http.client.HTTPSConnection": 4,
+    "imaplib.IMAP4": 2,
+    "imaplib.IMAP4_SSL": 5,
     "poplib.POP3": 2,
+    "poplib.POP3_SSL": 4,
     "telnetlib.Telnet": 2,
 }
 

@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from pathlib import Path, PurePosixPath
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -20,6 +21,10 @@ FOUND_NOTHING, FOUND_SOMETHING = 0, 1
 LIMITS = Limits(wall_seconds=60)
 LARGEST_CONFIG = 1024 * 1024
 MINORS = range(7, 16)  # of Python 3, as ruff knows them
+
+
+FOLLOWED_BY = {"UP030": ("UP032",), "UP031": ("UP032",)}  # a fix that ends in a finding of the next rule
+SAFE = Applicability.SAFE.value
 
 
 class Place(BaseModel):
@@ -86,7 +91,20 @@ class RuffFixes:
         found = await diagnose(job, before, rules)
         wanted = [one.fix for one in found if one.fix and self._asked(one, one.fix, job.sites)]
         after = with_fixes(before, wanted)
+        if next_rules := sorted({code for rule in rules for code in FOLLOWED_BY.get(rule, ())}):
+            after = await self._followed_up(job, before, after, next_rules)
         return [] if after == before else [FileChange(job.path, before, after)]
+
+    async def _followed_up(self, job: RecipeJob, before: bytes, after: bytes, rules: Sequence[str]) -> bytes:
+        """What ruff would say next of the very lines it has just rewritten is done at once."""
+        if after == before:
+            return after
+        rewritten = _rewritten_lines(before, after)
+        found = await diagnose(job, after, rules)
+        mine = [one.fix for one in found if one.fix and one.location.row in rewritten]
+        return with_fixes(
+            after, [fix for fix in mine if fix.applicability in {SAFE, self.applicability.value}]
+        )
 
     def _asked(self, found: Diagnostic, fix: Fix, sites: Sequence[Site]) -> bool:
         return fix.applicability == self.applicability.value and any(
@@ -95,6 +113,15 @@ class RuffFixes:
             and site.column in {1, found.location.column}
             for site in sites
         )
+
+
+def _rewritten_lines(before: bytes, after: bytes) -> frozenset[int]:
+    """Numbers of the lines of ``after`` that are not in ``before``, from 1."""
+    old, new = before.split(b"\n"), after.split(b"\n")
+    blocks = SequenceMatcher(None, old, new, autojunk=False).get_opcodes()
+    return frozenset(
+        line + 1 for tag, _, _, first, last in blocks if tag != "equal" for line in range(first, last)
+    )
 
 
 def rule_code(site: Site) -> str:
@@ -236,12 +263,12 @@ RECIPES = (
         name="ruff-safe-fixes",
         applicability=Applicability.SAFE,
         summary="Apply ruff's safe fix.",
-        why="Ruff knows a rewrite that keeps the meaning.",
+        why="Ruff's own rewrite mends it and keeps the meaning.",
     ),
     RuffFixes(
         name="ruff-unsafe-fixes",
         applicability=Applicability.UNSAFE,
         summary="Apply ruff's unsafe fix.",
-        why="Ruff knows a rewrite that removes the fault, which may change the meaning in rare cases.",
+        why="Ruff's own rewrite mends it; in rare cases it may change the meaning.",
     ),
 )

@@ -17,6 +17,8 @@ from bullpen.sandbox.base import Sandbox
 _TARGET = "py310"  # old enough for forward references to be checked; syntax younger than this is not an error
 _YOUNGER_SYNTAX = re.compile(r"on Python 3\.\d+ \(syntax was (added|changed) in")
 
+_ASSERTS = re.compile(r"\s*raise AssertionError\b")
+
 _SEC, _QA, _MAI = Concern.SECURITY, Concern.QA, Concern.MAINTAINABILITY
 _PER, _OPS, _DOC = Concern.PERFORMANCE, Concern.OPERATIONS, Concern.DOCUMENTATION
 _INFO, _LOW, _MED, _HIGH, _CRIT = Severity
@@ -302,7 +304,15 @@ class Ruff:
             outcome = await run_tool(sandbox, tree, [program("ruff"), *_OPTIONS, "--", *batch])
             diagnostics = cast("list[_Diagnostic]", parse_json(outcome) or [])
             found += [seen for each in diagnostics if (seen := _observe(each, names))]
-        return found
+        return [seen for seen in found if not _is_assertion(tree, seen)]
+
+
+def _is_assertion(tree: SourceTree, seen: Observation) -> bool:
+    """Whether TRY004 takes an assertion for a check of what a caller gave: an AssertionError says the code is wrong."""
+    if seen.rule != "ruff:TRY004":
+        return False
+    lines = tree.text(seen.place.path).splitlines()[seen.place.line - 1 : seen.place.line]
+    return any(_ASSERTS.match(line) for line in lines)
 
 
 _OPTIONS = (

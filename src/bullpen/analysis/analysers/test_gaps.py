@@ -1,4 +1,4 @@
-"""Public Python functions whose body no test runs. Says nothing where coverage was not measured."""
+"""Public Python functions that no test runs, and errors they raise that no test reaches, where coverage was measured."""
 
 import ast
 import asyncio
@@ -14,10 +14,11 @@ from bullpen.sandbox.base import Sandbox
 
 _LONG = 10  # lines that can run
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 
 
 class TestGaps:
-    """Functions the tests never enter."""
+    """Functions the tests never enter, and ``raise`` statements they never reach in others."""
 
     __test__ = False
     name = "test-gaps"
@@ -44,6 +45,10 @@ def _gaps(tree: SourceTree, path: str) -> Iterator[Observation]:
             lines = _never_run(function, cover)
             if lines:
                 yield _gap(path, function, name, lines)
+            else:
+                yield from (
+                    _unreached(path, one, name) for one in _raises(function) if one.lineno in cover.missing
+                )
 
 
 def _public_functions(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[tuple[_Function, str]]:
@@ -60,6 +65,32 @@ def _never_run(function: _Function, cover: FileCoverage) -> int:
     if any(line in cover.executed for line in body):
         return 0
     return sum(line in cover.missing for line in body)
+
+
+def _raises(function: _Function) -> Iterator[ast.Raise]:
+    """Errors a function raises on purpose, without those that say that something is not made yet."""
+    for node in _own_nodes(function):
+        if isinstance(node, ast.Raise) and node.exc and "NotImplementedError" not in ast.unparse(node.exc):
+            yield node
+
+
+def _own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, (*_FUNCTIONS, ast.Lambda)):
+            yield child
+            yield from _own_nodes(child)
+
+
+def _unreached(path: str, raised: ast.Raise, name: str) -> Observation:
+    return Observation(
+        rule="test-gaps:uncovered-error-path",
+        message=f"No test reaches this error of {name}.",
+        severity=Severity.LOW,
+        concern=Concern.QA,
+        place=Place(path, raised.lineno, raised.col_offset + 1, symbol=name),
+        analyser="test-gaps",
+        url="https://coverage.readthedocs.io/",
+    )
 
 
 def _gap(path: str, function: _Function, name: str, lines: int) -> Observation:

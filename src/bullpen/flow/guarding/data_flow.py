@@ -2,11 +2,10 @@
 
 import ast
 import builtins
-import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from bullpen.flow.guarding.normal import normal, normal_text
+from bullpen.flow.guarding.normal import normal, normal_node, normal_text
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 _BUILTINS = frozenset(dir(builtins))
@@ -26,13 +25,14 @@ class Flow:
     def text(self, node: ast.expr) -> str:
         """The normal form, with local names numbered in their order, and after it what feeds them."""
         numbered = _Numbered(self.bound)
-        words = ast.unparse(numbered.visit(copy.deepcopy(normal(node))))
-        return f"{words} ← {', '.join(sorted(self.feeds([node])))}"
+        plain = normal(node)
+        fed = sorted(self.feeds([plain]))
+        return f"{ast.unparse(numbered.visit(plain))} ← {', '.join(fed)}"
 
     def feeds(self, nodes: Iterable[ast.AST]) -> frozenset[str]:
         """Constants and outside names in ``nodes`` and in everything they are bound to."""
         found: set[str] = set()
-        self._collect(nodes, found, set(), 0)
+        self._collect([normal_node(node) for node in nodes], found, set(), 0)
         return frozenset(found)
 
     def _collect(self, nodes: Iterable[ast.AST], found: set[str], seen: set[str], depth: int) -> None:
@@ -67,8 +67,24 @@ def _parts(node: ast.AST) -> Iterator[ast.Constant | ast.Name]:
         return
     if isinstance(node, ast.keyword) and node.arg in _NEUTRAL_KEYWORDS:
         return
+    if isinstance(node, ast.JoinedStr):
+        yield ast.Constant(_template(node))
+        for field in node.values:
+            yield from _parts(field.value) if isinstance(field, ast.FormattedValue) else ()
+        return
     for child in ast.iter_child_nodes(node):
         yield from _parts(child)
+
+
+def _template(node: ast.JoinedStr) -> str:
+    """An f-string's text with empty fields."""
+    parts = [
+        ast.FormattedValue(ast.Name("_", ast.Load()), one.conversion, one.format_spec)
+        if isinstance(one, ast.FormattedValue)
+        else one
+        for one in node.values
+    ]
+    return ast.unparse(ast.JoinedStr(parts))
 
 
 def flow_of(body: Sequence[ast.stmt], outer: Flow | None = None) -> Flow:
@@ -76,11 +92,17 @@ def flow_of(body: Sequence[ast.stmt], outer: Flow | None = None) -> Flow:
     nodes = [node for statement in body for node in own_nodes(statement)]
     bound: dict[str, list[ast.expr]] = {}
     for name, value in (pair for node in nodes for pair in _bindings(node)):
-        bound.setdefault(name, []).append(value)
+        bound.setdefault(name, []).append(as_value(value))
     for name, value in (pair for node in nodes for pair in _fillings(node)):
-        if name in bound and value not in bound[name]:
-            bound[name].append(value)
+        if name in bound:
+            bound[name].append(as_value(value))
     return Flow(bound, outer)
+
+
+def as_value(node: ast.expr) -> ast.expr:
+    """What a name is bound to, in the form that keeps constants."""
+    changed = normal_node(node)
+    return changed if isinstance(changed, ast.expr) else node
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
@@ -103,6 +125,29 @@ def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         yield from _named(node.optional_vars, node.context_expr)
     elif isinstance(node, ast.NamedExpr):
         yield from _named(node.target, node.value)
+    elif isinstance(node, ast.FunctionDef) and (made := as_lambda(node)):
+        yield node.name, made
+
+
+def as_lambda(function: ast.FunctionDef) -> ast.Lambda | None:
+    """The lambda that does the same as a function that only returns an expression; None for another."""
+    read = {node.id for node in ast.walk(function) if isinstance(node, ast.Name) and _is_read(node)}
+    body = [one for one in function.body if not _is_idle(one, read)]
+    only = body[0] if len(body) == 1 else None
+    if function.decorator_list or not isinstance(only, ast.Return) or only.value is None:
+        return None
+    return ast.Lambda(function.args, only.value)
+
+
+def _is_read(name: ast.Name) -> bool:
+    return isinstance(name.ctx, ast.Load)
+
+
+def _is_idle(statement: ast.stmt, read: Collection[str]) -> bool:
+    """Whether a statement gives a constant to names that nothing reads."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.value, ast.Constant):
+        return False
+    return all(isinstance(target, ast.Name) and target.id not in read for target in statement.targets)
 
 
 def _named(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:

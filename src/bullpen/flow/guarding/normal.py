@@ -1,11 +1,16 @@
 """Python expressions in a normal form: two that mean the same to a test have the same text.
 
 Told apart is what a rewrite may change without loosening a check: ``x == None`` and ``x is None``, ``not a in b`` and
-``a not in b``, ``3 == x`` and ``x == 3``, quotes, f-strings without placeholders, messages of assertions.
+``a not in b``, ``3 == x`` and ``x == 3``, quotes, ways to format a string, ``range(0, n)`` and ``range(n)``,
+``getattr(x, "y")`` and ``x.y``, ``lambda: []`` and ``list``, messages of assertions.
 """
 
 import ast
 import copy
+import re
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from string import Formatter
 
 from bullpen.kernel.python_text import parse_expression
 
@@ -24,13 +29,19 @@ _EMPTY = {"dict": "{}", "list": "[]", "tuple": "()"}
 
 def normal(node: ast.expr) -> ast.expr:
     """The expression in its normal form; the one given stays as it is."""
-    changed: ast.expr = _Normal().visit(copy.deepcopy(node))
+    changed: ast.expr = _Words().visit(copy.deepcopy(node))
+    return changed
+
+
+def normal_node(node: ast.AST) -> ast.AST:
+    """A statement or expression in a normal form that keeps every constant, for what is looked through for them."""
+    changed: ast.AST = _Normal().visit(copy.deepcopy(node))
     return changed
 
 
 def normal_text(node: ast.AST) -> str:
     """A statement or expression in its normal form, as text."""
-    return ast.unparse(_Normal().visit(copy.deepcopy(node)))
+    return ast.unparse(_Words().visit(copy.deepcopy(node)))
 
 
 class _Normal(ast.NodeTransformer):
@@ -55,8 +66,33 @@ class _Normal(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
         self.generic_visit(node)
         if isinstance(node.func, ast.Name) and not node.keywords:
-            return _literal(node, node.func.id)
-        return node
+            return _plainer(node, node.func.id)
+        return _formatted(node) or node
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.expr:
+        self.generic_visit(node)
+        left, right = node.left, node.right
+        if (
+            not isinstance(node.op, ast.Mod)
+            or not isinstance(left, ast.Constant)
+            or not isinstance(right, ast.Tuple)
+        ):
+            return node
+        return _percent(left.value, right.elts) or node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        self.generic_visit(node)
+        empty = ast.unparse(node.body) if not ast.unparse(node.args) else ""
+        name = next((name for name, text in _EMPTY.items() if text == empty), "")
+        return ast.Name(name, ast.Load()) if name else node
+
+
+class _Words(_Normal):
+    """What is compared as text: here a constant may become a name, which a text also has."""
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        changed = super().visit_Call(node)
+        return _read_attribute(changed) if isinstance(changed, ast.Call) else changed
 
 
 def negated(node: ast.expr) -> ast.expr:
@@ -106,6 +142,91 @@ def _members(node: ast.expr) -> ast.expr:
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "keys":
         return node.func.value
     return node
+
+
+def _plainer(node: ast.Call, name: str) -> ast.expr:
+    if name == "range" and len(node.args) == 1 and not isinstance(node.args[0], ast.Starred):
+        return ast.Call(node.func, [ast.Constant(0), *node.args], [])
+    return _literal(node, name)
+
+
+def _read_attribute(node: ast.Call) -> ast.expr:
+    """``getattr(x, "y")`` as ``x.y``."""
+    if (
+        not isinstance(node.func, ast.Name)
+        or node.func.id != "getattr"
+        or len(node.args) != 2
+        or node.keywords
+    ):
+        return node
+    owner, named = node.args
+    name = named.value if isinstance(named, ast.Constant) else None
+    return ast.Attribute(owner, name, ast.Load()) if isinstance(name, str) and name.isidentifier() else node
+
+
+def _formatted(node: ast.Call) -> ast.expr | None:
+    """``"{} {b}".format(a, b=c)`` as an f-string; None where the fields are more than names and numbers."""
+    func = node.func
+    template = func.value if isinstance(func, ast.Attribute) and func.attr == "format" else None
+    starred = any(isinstance(one, ast.Starred) for one in node.args)
+    if not isinstance(template, ast.Constant) or not isinstance(template.value, str) or starred:
+        return None
+    named = {keyword.arg: keyword.value for keyword in node.keywords if keyword.arg}
+    if len(named) != len(node.keywords):
+        return None
+    try:
+        parts = list(_fields(template.value, node.args, named))
+    except (ValueError, LookupError):  # not a template, or not all it asks for is given
+        return None
+    used = [part for part in parts if isinstance(part, ast.FormattedValue)]
+    return _joined(parts) if len(used) == len(node.args) + len(named) else None
+
+
+_PERCENT = re.compile(r"%([sr%])")
+
+
+def _percent(template: object, given: Sequence[ast.expr]) -> ast.expr | None:
+    """``"%s %r" % (a, b)`` as an f-string; None where there are other fields."""
+    if not isinstance(template, str) or "%" in _PERCENT.sub("", template):
+        return None
+    texts = _PERCENT.split(template)
+    parts: list[ast.expr] = []
+    left = list(given)
+    for text, field in zip_longest(texts[::2], texts[1::2]):
+        parts += [ast.Constant(text)] if text else []
+        if field == "%":
+            parts.append(ast.Constant("%"))
+        elif field:
+            if not left or isinstance(left[0], ast.Starred):
+                return None
+            parts.append(ast.FormattedValue(left.pop(0), ord("r") if field == "r" else -1, None))
+    return None if left else _joined(parts)
+
+
+def _joined(parts: Sequence[ast.expr]) -> ast.JoinedStr:
+    """An f-string of texts and fields, neighbouring texts made one."""
+    merged: list[ast.expr] = []
+    for part in parts:
+        last = merged[-1] if merged else None
+        if isinstance(part, ast.Constant) and isinstance(last, ast.Constant):
+            merged[-1] = ast.Constant(f"{last.value}{part.value}")
+        else:
+            merged.append(part)
+    return ast.JoinedStr(merged)
+
+
+def _fields(template: str, given: Sequence[ast.expr], named: dict[str, ast.expr]) -> Iterator[ast.expr]:
+    number = 0
+    for text, field, spec, conversion in Formatter().parse(template):
+        if text:
+            yield ast.Constant(text)
+        if field is None:
+            continue
+        name = field or str(number)
+        number += not field
+        value = given[int(name)] if name.isdigit() else named[name]
+        how = ast.JoinedStr([ast.Constant(spec)]) if spec else None
+        yield ast.FormattedValue(value, ord(conversion) if conversion else -1, how)
 
 
 def _literal(node: ast.Call, name: str) -> ast.expr:

@@ -191,18 +191,30 @@ def _touched(file: FileDiff, source: str) -> Iterable[int]:
 
 
 async def score_change(
-    case: Case, diff: Diff, changes: Sequence[FileChange], report: TestReport, tests: TestRuns
+    case: Case,
+    diff: Diff,
+    changes: Sequence[FileChange],
+    report: TestReport,
+    tests: TestRuns,
+    *,
+    thorough: bool = False,
 ) -> MutationScore:
-    """The mutation score of the lines a change touches; few faults, and only tests that can notice them."""
+    """The mutation score of the lines a change touches; few faults, and only tests that can notice them.
+
+    Where the verdict rests on it (``thorough``), a slow machine takes longer and does not look at less.
+    """
     lines = touched_code(diff, changes)
     sources = {change.path: _text(change.after) for change in changes if change.path in lines}
     passing = report.passed() & case.baseline.passed()
     if not passing or not any(lines.values()) or case.mutants <= 0:
         faults = _faults(sources, lines, max(case.mutants, 0))
         return MutationScore(untested=len(faults), lived=tuple(_words(*fault) for fault in faults))
+    if not report.selected:  # the chosen tests would fail without the others, fault or none
+        case = replace(case, select=())
     wanted = frozenset(one for one in passing if _is_selected(one, case.select))
     tested = TestedLines(case.tree, sources, lines, case.select)
-    most = min(case.mutants, _affordable(case.mutant_seconds, report.seconds))
+    affordable = _affordable(case.mutant_seconds, report.seconds)
+    most = case.mutants if thorough else min(case.mutants, affordable)
     patient = case
     if case.mutant_seconds:  # a run with a fault may take longer than one without
         patient = replace(case, mutant_seconds=max(case.mutant_seconds, most * 2 * report.seconds))

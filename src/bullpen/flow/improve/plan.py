@@ -25,7 +25,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.options import ImproveOptions
 from bullpen.flow.improve.recipe_workers import OffloadedCodemod
-from bullpen.flow.improve.sites import sites_in
+from bullpen.flow.improve.sites import at_site, sites_in
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
@@ -98,7 +98,8 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
         knowledge = await _know(means, session_id, opened, worktree.path)
         items = _items(means.recipes, session_id, await _new_of(options, wanted), knowledge, options, refused)
         taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
-        asking = Asking(means, worktree.path, options, {found.fingerprint: found for found in wanted})
+        by_fingerprint = {found.fingerprint: found for found in wanted}
+        asking = Asking(means, session_id, worktree.path, options, by_fingerprint)
         chosen = await choose_fitting(asking, items, max(options.max_items - taken, 0))
     finally:
         await release_worktree(worktree)
@@ -167,7 +168,9 @@ def _recipe_note(recipes: Catalogue, rule: str, fix: str) -> RecipeNote | None:
     fitting = [
         recipe for recipe in _fitting(recipes, rule, fix) if recipe.applicability is not Applicability.DISPLAY
     ]
-    return RecipeNote(fitting[0].name, fitting[0].why) if fitting else None
+    if not fitting:
+        return None
+    return RecipeNote(fitting[0].name, fitting[0].why, precise=rule in fitting[0].fixes)
 
 
 def _fitting(recipes: Catalogue, rule: str, fix: str) -> list[Recipe]:
@@ -212,6 +215,7 @@ class Asking:
     """Whom items are asked of: the recipes allowed by ``options``, over the checkout ``root``, for what was found there."""
 
     means: Means
+    session_id: SessionId
     root: Path
     options: ImproveOptions
     findings: Mapping[str, Finding]  # by fingerprint
@@ -219,6 +223,16 @@ class Asking:
     def sites(self, draft: ItemDraft) -> tuple[Site, ...]:
         """Where an item's findings are."""
         return sites_in(draft.path, [self.findings[one] for one in draft.fingerprints])
+
+    def divided(self, item: WorkItem, sites: Collection[Site]) -> list[WorkItem]:
+        """An item for the findings at ``sites``, and one for the others, if there are any."""
+        mine = [self.findings[one] for one in item.draft.fingerprints]
+        parts = [[one for one in mine if (at_site(one) in sites) is wanted] for wanted in (True, False)]
+        if not all(parts):
+            return [item]
+        note = partial(_recipe_note, self.means.recipes)
+        drafts = [draft for part in parts for draft in draft_items(self.session_id, part, note)]
+        return [replace(item, draft=draft) for draft in drafts]
 
 
 async def choose_fitting(asking: Asking, items: Sequence[WorkItem], most: int) -> list[WorkItem]:
@@ -234,7 +248,7 @@ async def choose_fitting(asking: Asking, items: Sequence[WorkItem], most: int) -
         batch, waiting = waiting[:ASKED_AT_ONCE], waiting[ASKED_AT_ONCE:]
         room = most - ready
         asked = await asyncio.gather(*(_asked(asking, item, room > 0) for item in batch))
-        for item in asked:
+        for item in chain.from_iterable(asked):
             if item.state is ItemState.READY and ready >= most:
                 item = replace(item, state=ItemState.PROPOSED, reason=BEYOND)  # noqa: PLW2901
             ready += item.state is ItemState.READY
@@ -242,29 +256,36 @@ async def choose_fitting(asking: Asking, items: Sequence[WorkItem], most: int) -
     return sorted(chosen, key=lambda item: item.state is not ItemState.READY)
 
 
-async def _asked(asking: Asking, item: WorkItem, wanted: bool) -> WorkItem:
+async def _asked(asking: Asking, item: WorkItem, wanted: bool) -> list[WorkItem]:
+    """The item as a recipe can mend it; the sites where none can become an item that waits for somebody else."""
     if item.state is not ItemState.READY or not wanted:
-        return item
+        return [item]
     recipes = candidates(item.draft, asking.means.recipes, asking.options)
     for recipe in recipes:
-        if await _would_change(asking, item.draft, recipe):
-            return item
+        if sites := await _mended(asking, item.draft, recipe):
+            fitting, *rest = asking.divided(item, sites)
+            return [fitting, *(_declined(one, recipes) for one in rest)]
+    return [_declined(item, recipes)]
+
+
+def _declined(item: WorkItem, recipes: Sequence[Recipe]) -> WorkItem:
     names = ", ".join(recipe.name for recipe in recipes)
     reason = f"{names} looked at it and declined: its conditions are not met; it needs a person or a language model"
     return replace(item, state=ItemState.PROPOSED, reason=reason)
 
 
-async def _would_change(asking: Asking, draft: ItemDraft, recipe: Recipe) -> bool:
-    """Whether a recipe changes anything here; those that must run code to know are asked when it is their turn."""
-    job = RecipeJob(asking.root, draft.path, asking.sites(draft), asking.means.sandbox)
+async def _mended(asking: Asking, draft: ItemDraft, recipe: Recipe) -> tuple[Site, ...]:
+    """Where a recipe changes something; those that must run code to know are asked when it is their turn."""
+    sites = asking.sites(draft)
+    job = RecipeJob(asking.root, draft.path, sites, asking.means.sandbox)
     if isinstance(recipe, Selective):
-        return await asyncio.to_thread(recipe.fits, job)
+        return sites if await asyncio.to_thread(recipe.fits, job) else ()
     if not isinstance(recipe, OffloadedCodemod):
-        return True
+        return sites
     try:
-        return bool(await recipe.apply(job))
+        return await recipe.mended(job)
     except Unavailable:
-        return False
+        return ()
 
 
 def _count(items: Sequence[WorkItem]) -> Planned:

@@ -119,7 +119,9 @@ async def _score(
         workshop = Workshop(tip.path, means.recipes, means.sandbox)
         recipe = await derived_by(workshop, seen.changes, mine, approved=case.approved)
         patient = case if recipe else _looked_into(case)
-        mutation = await score_change(patient, seen.diff, seen.changes, seen.report, tests)
+        mutation = await score_change(
+            patient, seen.diff, seen.changes, seen.report, tests, thorough=not recipe
+        )
     if mutation.share is not None:
         measured["mutation_score"] = mutation.share
     notes["mutation_score"] = str(mutation)

@@ -7,17 +7,18 @@ import multiprocessing
 import os
 import signal
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from functools import cache
-from typing import cast
+from typing import TypeVar, cast
 
 from bullpen.domain.change import Applicability, FileChange, Site
 from bullpen.domain.errors import Unavailable
 from bullpen.recipes.base import Catalogue, Codemod, Recipe, RecipeJob, catalogue
 
+T = TypeVar("T")
 MOST_KEPT = 256
 _PR_SET_PDEATHSIG = 1
 _Asked = tuple[str, str, tuple[Site, ...]]  # recipe, hash of the text, sites
@@ -39,6 +40,12 @@ def _codemods() -> dict[str, Codemod]:
 def _rewrite(name: str, text: str, sites: Sequence[Site]) -> str:
     codemods = _codemods()
     return codemods[name].rewrite(text, sites) if name else text
+
+
+def _mended(name: str, text: str, sites: Sequence[Site]) -> tuple[Site, ...]:
+    if _rewrite(name, text, sites) == text:
+        return ()
+    return tuple(site for site in sites if len(sites) == 1 or _rewrite(name, text, [site]) != text)
 
 
 @dataclass(slots=True)
@@ -71,12 +78,25 @@ class CodemodWorkers:
         return text if made is None else made
 
     async def _rewrite(self, name: str, text: str, sites: Sequence[Site]) -> str:
+        return await self._run(_rewrite, name, text, sites)
+
+    async def mended(self, name: str, text: str, sites: Sequence[Site]) -> tuple[Site, ...]:
+        """The sites at which the codemod ``name``, asked for that one alone, changes a text.
+
+        Raises:
+            Unavailable: the text killed the process; the next call gets a new one.
+        """
+        return await self._run(_mended, name, text, sites)
+
+    async def _run(
+        self, work: Callable[[str, str, Sequence[Site]], T], name: str, text: str, sites: Sequence[Site]
+    ) -> T:
         if self._pool is None:
             spawn = multiprocessing.get_context("spawn")
             self._pool = ProcessPoolExecutor(self.count, spawn, _start_worker, (os.getpid(),))
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, _rewrite, name, text, sites)
+            return await loop.run_in_executor(self._pool, work, name, text, sites)
         except BrokenProcessPool as error:
             self._pool = None
             raise Unavailable(f"The recipe {name} did not survive this file.") from error
@@ -110,6 +130,11 @@ class OffloadedCodemod:
         after = await self.workers.rewrite(self.name, before.decode("utf-8", "surrogateescape"), job.sites)
         changed = after.encode("utf-8", "surrogateescape")
         return [] if changed == before else [FileChange(job.path, before, changed)]
+
+    async def mended(self, job: RecipeJob) -> tuple[Site, ...]:
+        """The sites of a job at which it changes something."""
+        text = job.source().decode("utf-8", "surrogateescape")
+        return await self.workers.mended(self.name, text, job.sites)
 
 
 def offloaded(recipes: Catalogue, workers: CodemodWorkers) -> Catalogue:

@@ -32,10 +32,14 @@ class Template(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RecipeNote:
-    """What a generator needs to know of the recipe that would do the work."""
+    """What a generator needs to know of the recipe that would do the work.
+
+    ``precise`` means that it is for this rule: one that takes whatever an analyser offers cannot say why.
+    """
 
     name: str
     why: str
+    precise: bool = True
 
 
 FindRecipe = Callable[[str, str], RecipeNote | None]  # by rule, and by the fix the analyser offers
@@ -101,8 +105,14 @@ def _words(alike: Sequence[Finding], recipe: RecipeNote | None) -> Mapping[str, 
         "short": (message if len(message) <= 72 else message[:69] + "…")
         + (f" ({count} places)" if count > 1 else ""),
         "message": message,
-        "why": recipe.why if recipe else f"{message}.",
+        "why": _why(f"{message}.", recipe),
     }
+
+
+def _why(message: str, recipe: RecipeNote | None) -> str:
+    if recipe is None:
+        return message
+    return recipe.why if recipe.precise else f"{message} {recipe.why}"
 
 
 @cache

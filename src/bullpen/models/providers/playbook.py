@@ -125,7 +125,7 @@ def _no_approach(facts: Facts, failures: Sequence[str]) -> str:
     if not facts.recipes:
         return f"No approach left: no recipe mends {', '.join(facts.rules) or 'this'}."
     tried = [*facts.tried, *failures]
-    return f"No approach left; tried: {'; '.join(tried)}." if tried else "No approach left."
+    return f"No approach left; tried: {'; '.join(tried).rstrip('.')}." if tried else "No approach left."
 
 
 def _qa_engineer(facts: Facts) -> Play:
