@@ -131,7 +131,9 @@ def test_a_session_leaves_comes_in_elsewhere_and_is_forked(
     landed = next(one for one in events if one["type"] == "ChangeLanded")
     fork = bullpen("sessions", "fork", session, "--at", landed["position"], "--json").value
     assert fork["parent"] == session
-    copied = [json.loads(line) for line in bullpen("sessions", "replay", fork["id"], "--json").out.splitlines()]
+    copied = [
+        json.loads(line) for line in bullpen("sessions", "replay", fork["id"], "--json").out.splitlines()
+    ]
     until = [one["type"] for one in events[: events.index(landed) + 1]]
     facts = ["FactNoted", "FactNoted"]  # where it was forked, and the commit the branch was at
     assert [one["type"] for one in copied] == [*until, "SessionCreated", *facts]

@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import difflib
 import hashlib
 import multiprocessing
 import os
@@ -43,9 +44,30 @@ def _rewrite(name: str, text: str, sites: Sequence[Site]) -> str:
 
 
 def _mended(name: str, text: str, sites: Sequence[Site]) -> tuple[Site, ...]:
-    if _rewrite(name, text, sites) == text:
+    """Parsing a large file takes seconds, so a site is asked for alone only where no change is seen at its lines."""
+    after = _rewrite(name, text, sites)
+    if after == text:
         return ()
-    return tuple(site for site in sites if len(sites) == 1 or _rewrite(name, text, [site]) != text)
+    if len(sites) == 1:
+        return tuple(sites)
+    changed = _changed_lines(text, after)
+    return tuple(
+        site
+        for site in sites
+        if any(changed.intersection(range(site.line, max(site.end_line, site.line) + 1)))
+        or _rewrite(name, text, [site]) != text
+    )
+
+
+def _changed_lines(before: str, after: str) -> set[int]:
+    """Lines of ``before``, from 1, that are not in ``after`` as they were."""
+    matcher = difflib.SequenceMatcher(None, before.splitlines(), after.splitlines(), autojunk=False)
+    return {
+        line + 1
+        for kind, first, end, _first, _end in matcher.get_opcodes()
+        if kind != "equal"
+        for line in range(first, end)
+    }
 
 
 @dataclass(slots=True)
