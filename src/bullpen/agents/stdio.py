@@ -28,6 +28,10 @@ class Spoken:
         """Send one line of JSON."""
         self._said.put_nowait(json.dumps(message, separators=(",", ":")).encode() + b"\n")
 
+    def say_bytes(self, data: bytes) -> None:
+        """Send this, as it is."""
+        self._said.put_nowait(data)
+
     def end_input(self) -> None:
         """Close its standard input; more than once is fine."""
         self._said.put_nowait(None)
