@@ -29,6 +29,7 @@ from bullpen.sandbox.linux.rootfs import USER
 PORT = 8411  # of the sandbox's own loopback, so nobody else can have it
 INSIDE = f"http://127.0.0.1:{PORT}"
 _FOLDER = "/opt/bullpen"
+FILES = f"{_FOLDER}/door"  # where files put at the door are in the sandbox
 _LARGEST_REQUEST = 64 * 1024 * 1024
 _MOST_REQUESTS = 10_000  # of one run
 _KEY_HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "api-key")
@@ -48,17 +49,21 @@ class Door:
     requests: int = 0
     refused: int = 0
 
+    def put(self, name: str, content: bytes) -> None:
+        """Put a file at the door: the program finds it in ``FILES``."""
+        (self.folder / name).write_bytes(content)
+
     def through(self, command: Command) -> Command:
         """The same command, with the broker behind a port of its loopback."""
         python, mounts = _interpreter()
         return replace(
             command,
-            argv=(python, "-I", f"{_FOLDER}/relay.py", f"{_FOLDER}/door/socket", str(PORT), *command.argv),
+            argv=(python, "-I", f"{_FOLDER}/relay.py", f"{FILES}/socket", str(PORT), *command.argv),
             mounts=(
                 *command.mounts,
                 *mounts,
                 Mount(Path(relay.__file__), f"{_FOLDER}/relay.py"),
-                Mount(self.folder, f"{_FOLDER}/door"),
+                Mount(self.folder, FILES),
             ),
         )
 

@@ -261,7 +261,7 @@ def _with_manifest(entry: Path, source: Source) -> Registration:
 
 def _local(manifest: Manifest) -> bool:
     """Whether its program is a file of its own, rather than one that is installed on the machine."""
-    return not manifest.command or manifest.command[0].startswith("./")
+    return manifest.command[0].startswith("./") if manifest.command else not manifest.adapter
 
 
 def _program(entry: Path, manifest: Manifest) -> str:
@@ -287,7 +287,7 @@ def _nested(entry: Path, source: Source) -> Registration:
     manifest = parse_manifest(content, f"{entry.name}/{names[0]}")
     if manifest.kind in ("remote", "coding_cli"):
         return Registration(manifest, entry, "", _digest(content), source.namespace)
-    if not manifest.command:
+    if not manifest.command and not manifest.adapter:
         raise InvalidInput(f"{entry.name}/{names[0]}: command: missing.")
     if _local(manifest):
         program = manifest.command[0].removeprefix("./")

@@ -75,7 +75,8 @@ class Manifest:
     """What an agent says of itself; checked, not believed.
 
     ``health`` is a command that ends with 0 while the agent is well, ``needs`` are programs it calls. ``adapter`` names
-    a coding CLI, ``secret`` the secret whose value the broker adds outside the sandbox, ``url`` where a remote one is.
+    a coding CLI, ``secret`` the secret whose value the broker adds outside the sandbox, ``url`` where a remote one is, or the interface of its
+    model. ``env`` are variables of an ACP agent; {broker} and {token} in them stand for what the broker gives it.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Manifest:
     model: str = ""
     secret: str = ""
     url: str = ""
+    env: tuple[tuple[str, str], ...] = ()
     limits: AgentLimits = field(default_factory=AgentLimits)
 
 
@@ -109,6 +111,7 @@ Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_:.-]{0,63}$"), AfterValidato
 Words = Annotated[tuple[Word, ...], BeforeValidator(_listed), Field(max_length=64)]
 Argument = Annotated[str, Field(min_length=1, max_length=4096, pattern=r"^[^\x00]*$")]
 Arguments = Annotated[tuple[Argument, ...], Field(max_length=64)]
+Variable = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]{0,127}$")]
 Program = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}$")]
 
 
@@ -145,13 +148,16 @@ class _Manifest(BaseModel):
     url: (
         Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(?:[/?][^\s#]*)?$", max_length=2000)] | Literal[""]
     ) = ""
+    env: Annotated[dict[Variable, Argument], Field(max_length=64)] = Field(default_factory=dict)
     limits: LimitsForm = Field(default_factory=LimitsForm)
 
     @model_validator(mode="after")
     def _whole(self) -> "_Manifest":
-        needed = {"coding_cli": "adapter", "remote": "url", "acp": "command"}.get(self.kind)
+        needed = {"coding_cli": "adapter", "remote": "url"}.get(self.kind)
         if needed and not getattr(self, needed):
             raise ValueError(f"an agent of kind {self.kind} needs {needed!r}")
+        if self.kind == "acp" and not (self.command or self.adapter):
+            raise ValueError("an agent of kind acp needs 'command' or 'adapter'")
         return self
 
 
@@ -210,8 +216,8 @@ def _manifest(data: Any, source: str) -> Manifest:
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc'])) or 'manifest'}: {one['msg']}" for one in error.errors()]
         raise InvalidInput(f"{source}: {'; '.join(faults)}.") from error
-    values = fields.model_dump(exclude={"limits", "protocol"})
-    return Manifest(**values, limits=limits_of(fields.limits))
+    values = fields.model_dump(exclude={"limits", "protocol", "env"})
+    return Manifest(**values, env=tuple(fields.env.items()), limits=limits_of(fields.limits))
 
 
 def limits_of(said: LimitsForm) -> AgentLimits:

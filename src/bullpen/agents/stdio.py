@@ -17,9 +17,10 @@ GRACE_SECONDS = 2.0  # between being asked to end and being ended
 
 @dataclass(slots=True)
 class Spoken:
-    """One running program. ``outcome`` is there once it has ended."""
+    """One running program. ``outcome`` is there once it has ended; ``farewell`` is said to it if it is left early."""
 
     outcome: Outcome | None = None
+    farewell: Mapping[str, Any] | None = None
     _said: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue[bytes | None])
     _heard: asyncio.Queue[bytes | None] = field(default_factory=asyncio.Queue[bytes | None])
     _partial: bytearray = field(default_factory=bytearray)
@@ -85,15 +86,15 @@ async def spoken_to(
     Raises:
         Missing, InvalidInput: it cannot be started; see ``Sandbox.run``.
     """
-    program = Spoken()
+    program = Spoken(farewell=farewell)
     running = asyncio.create_task(sandbox.run(replace(command, talk=Talk(program.says(), program.hears))))
     running.add_done_callback(program.ended)
     try:
         yield program
         await _wind_up(running, program)
     except BaseException:
-        if farewell is not None:
-            program.say(farewell)
+        if program.farewell is not None:
+            program.say(program.farewell)
         await _wind_up(running, program)
         raise
     if not running.cancelled():

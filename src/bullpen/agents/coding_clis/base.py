@@ -13,11 +13,15 @@ MOST_TOKENS = 10**12
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a CLI is started in the sandbox. The prompt goes in as ``stdin``, never into a shell."""
+    """How a CLI is started in the sandbox. The prompt goes in as ``stdin``, never into a shell.
+
+    ``files`` are settings by file name; inside, they are in the folder ``Ask.files``.
+    """
 
     arguments: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict[str, str])
     stdin: bytes = b""
+    files: Mapping[str, bytes] = field(default_factory=dict[str, bytes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,7 @@ class Ask:
     model: str
     address: str
     token: str
+    files: str
 
 
 @dataclass(frozen=True, slots=True)

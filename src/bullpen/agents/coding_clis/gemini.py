@@ -9,6 +9,13 @@ from bullpen.agents.stdio import read_object
 from bullpen.domain.money import Money
 
 _LONGEST = 16_384
+# an address of its own would else make it ask for a gateway's login
+_SETTINGS = b"""{
+  "security": {"auth": {"selectedType": "gemini-api-key", "enforcedType": "gemini-api-key"}},
+  "general": {"disableAutoUpdate": true, "disableUpdateNag": true},
+  "privacy": {"usageStatisticsEnabled": false},
+  "telemetry": {"enabled": false}
+}"""
 
 
 @dataclass(slots=True)
@@ -76,9 +83,12 @@ class Gemini:
                 "GOOGLE_GEMINI_BASE_URL": ask.address,
                 "GEMINI_CLI_TRUST_WORKSPACE": "true",
                 "GEMINI_TELEMETRY_ENABLED": "false",
+                "GEMINI_CLI_SYSTEM_SETTINGS_PATH": f"{ask.files}/settings.json",
                 "NO_BROWSER": "true",
+                **({"GEMINI_MODEL": ask.model} if ask.model else {}),
             },
             ask.prompt.encode(),
+            {"settings.json": _SETTINGS},
         )  # fmt: skip
 
     def listen(self) -> Listener:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 
 from bullpen.agents.base import AgentResult, AgentTask, Ending, Used
-from bullpen.agents.broker import INSIDE, Door, open_broker
+from bullpen.agents.broker import FILES, INSIDE, Door, open_broker
 from bullpen.agents.coding_clis.base import Adapter, Ask, Heard, Launch, Said
 from bullpen.agents.discovery import Registration
 from bullpen.agents.guidance import as_data
@@ -80,8 +80,10 @@ class CodingCli:
     async def _work(self, sandbox: Sandbox, record: Record) -> AgentResult:
         manifest = self.registration.manifest
         async with open_broker(manifest.url or self.adapter.upstream, self._secret()) as door:
-            ask = Ask(prompt_of(record.task), manifest.model, INSIDE, door.token)
+            ask = Ask(prompt_of(record.task), manifest.model, INSIDE, door.token, FILES)
             launch = self.adapter.launch(ask)
+            for name, content in launch.files.items():
+                door.put(name, content)
             command = self._command(launch, record, door)
             hearing = _Hearing(record, self.adapter)
             async with spoken_to(sandbox, command) as program:
