@@ -55,7 +55,13 @@ class ModelServer:
             "output_tokens_details": {"reasoning_tokens": 0},
             "total_tokens": 107,
         }
-        response = {"id": "resp_1", "object": "response", "status": "completed", "output": [item], "usage": usage}
+        response = {
+            "id": "resp_1",
+            "object": "response",
+            "status": "completed",
+            "output": [item],
+            "usage": usage,
+        }
         return [
             {"type": "response.created", "response": {"id": "resp_1", "status": "in_progress"}},
             {"type": "response.output_item.done", "output_index": 0, "item": item},
@@ -82,7 +88,14 @@ class ModelServer:
 
     def _messages(self) -> list[dict[str, Any]]:
         usage = {"input_tokens": 100, "output_tokens": 1}
-        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": "m", "content": [], "usage": usage}
+        message = {
+            "id": "msg_1",
+            "type": "message",
+            "role": "assistant",
+            "model": "m",
+            "content": [],
+            "usage": usage,
+        }
         return [
             {"type": "message_start", "message": message},
             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},

@@ -93,7 +93,9 @@ async def spoken_to(
         yield program
         await _wind_up(running, program)
     except BaseException:
-        if program.farewell is not None:
+        if program.farewell is None:
+            running.cancel()
+        else:
             program.say(program.farewell)
         await _wind_up(running, program)
         raise
