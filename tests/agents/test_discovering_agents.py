@@ -1,5 +1,6 @@
 """Folders of agents: what is found, what is set aside and why, what is read again."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -127,12 +128,14 @@ def test_what_was_set_aside_is_looked_at_again_once_it_changes(tmp_path: Path) -
 @pytest.mark.req("AGT-05")
 async def test_a_watched_folder_tells_of_changes(tmp_path: Path) -> None:
     changes = watch([tmp_path])
-    write_good(tmp_path, "before")
-    waiting = anext(changes)
-    write_good(tmp_path, "new")
-    await waiting
+    waiting = asyncio.create_task(anext(changes))
+    for number in range(100):  # one of them is made after the watch has begun
+        write_good(tmp_path, f"new-{number}")
+        if (await asyncio.wait({waiting}, timeout=0.3))[0]:
+            break
+    assert waiting.done()
     await changes.aclose()
-    assert "new" in names(discover([Source(tmp_path)]))
+    assert "new-0" in names(discover([Source(tmp_path)]))
 
 
 async def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path: Path) -> None:
@@ -167,9 +170,7 @@ def test_parts_of_a_repository_have_agents_and_limits_of_their_own(tmp_path: Pat
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / ".bullpen").symlink_to(tmp_path / "services" / "api" / ".bullpen")
     namespaces, refused = find_namespaces(tmp_path)
-    assert [one.path for one in namespaces] == ["", "services/api", "services/api/deep", "elsewhere"] or [
-        one.path for one in namespaces
-    ] == ["", "elsewhere", "services/api", "services/api/deep"]
+    assert [one.path for one in namespaces] == ["", "services/api", "services/api/deep"]
     assert [one.source for one in refused] == ["services/api/deep/.bullpen/namespace.yaml"]
     api = namespace_of(namespaces, "services/api/main.py")
     assert (api.path, api.limits.seconds, api.limits.memory_bytes) == ("services/api", 600, 64 * MEBIBYTE)
@@ -232,7 +233,6 @@ def test_no_bytes_break_the_reader(content: bytes, name: str) -> None:
 @given(st.text(max_size=300))
 def test_no_comments_break_the_reader(text: str) -> None:
     lines = "".join(f"# {line}\n" for line in text.splitlines())
-    try:
-        assert parse_embedded(f"#!/bin/sh\n# ---\n{lines}# ---\n".encode("utf-8", "replace"), "one") is None
-    except InvalidInput as error:
-        assert error.sentence.startswith("one: ")
+    content = f"#!/bin/sh\n# ---\n{lines}# ---\n".encode("utf-8", "replace")
+    with pytest.raises(InvalidInput, match=r"^one: "):
+        parse_embedded(content, "one")

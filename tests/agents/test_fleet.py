@@ -151,8 +151,8 @@ async def test_a_cancelled_task_says_nothing_about_the_agent(there: ToolContext,
     write_agent(folder, "slow", "sleep 600")
     fleet, key = fleet_of(folder), ("", "slow")
     running = asyncio.create_task(fleet.process(key, TASK, there))
-    while not fleet.health(key).running:
-        await asyncio.sleep(0)
+    await asyncio.wait({running}, timeout=0.1)
+    assert fleet.health(key).running == 1
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running
@@ -190,7 +190,7 @@ def test_the_best_comes_first_and_says_why() -> None:
         fleet._health["", "good"] = ended(fleet.health(("", "good")), result(), "count", 1.0, 0.0)
         fleet._health["", "bad"] = ended(fleet.health(("", "bad")), result(done=False), "", 1.0, 0.0)
     fleet._health["", "busy"] = replace(fleet.health(("", "good")), running=1)
-    assert [one.key[1] for one in fleet.candidates()] == ["good", "new", "busy", "bad"]
+    assert [one.key[1] for one in fleet.candidates()] == ["good", "busy", "new", "bad"]
     assert fleet.candidates()[0].why == "9 of 9 came out well, load 0/2, 1.0 s a task"
 
 

@@ -87,7 +87,7 @@ def _places(root: Path) -> Iterator[str]:
     for here, folders, _ in os.walk(root):
         path = Path(here).relative_to(root).as_posix()
         path = "" if path == "." else path
-        if not path or ".bullpen" in folders:
+        if not path or (".bullpen" in folders and not Path(here, ".bullpen").is_symlink()):
             yield path
             count += 1
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name not in _SKIPPED)
