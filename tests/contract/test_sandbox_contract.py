@@ -5,7 +5,7 @@ import os
 import socket
 import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.sandbox.backends.bubblewrap import Bubblewrap, Rights
-from bullpen.sandbox.base import MEBIBYTE, Backend, Command, End, Limits, Mount, Network, Outcome
+from bullpen.sandbox.base import MEBIBYTE, Backend, Command, End, Limits, Mount, Network, Outcome, Talk
 from bullpen.sandbox.choose import BACKENDS
 
 SMALL = Limits(
@@ -139,6 +139,67 @@ async def test_output_is_handed_over_while_it_comes(sandbox: Backend, workspace:
     command = Command(("sh", "-c", "echo first; echo second >&2"), workspace=workspace, limits=SMALL)
     await sandbox.run(command, seen.append)
     assert sorted(b"".join(seen).splitlines()) == [b"first", b"second"]
+
+
+async def test_a_conversation_goes_back_and_forth(sandbox: Backend) -> None:
+    """Each question is asked only after the answer to the one before, so nothing is held back to the end."""
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def says() -> AsyncIterator[bytes]:
+        for question in (b"one\n", b"two\n"):
+            yield question
+            answer = b""
+            while not answer.endswith(b"\n"):
+                answer += await heard.get()
+            answers.append(answer)
+
+    answers: list[bytes] = []
+    script = "while read -r word; do echo heard $word; echo aside >&2; done; echo end >&2"
+    talk = Talk(says(), heard.put_nowait)
+    outcome = await shell(sandbox, script, Command((), limits=SMALL, talk=talk))
+    assert answers == [b"heard one\n", b"heard two\n"]
+    assert (outcome.stdout, outcome.ok) == (b"heard one\nheard two\n", True)
+    assert outcome.stderr == b"aside\naside\nend\n"
+
+
+async def test_one_that_ends_without_listening_is_not_waited_for(sandbox: Backend) -> None:
+    async def says() -> AsyncIterator[bytes]:
+        yield bytes(1 << 20)
+        await asyncio.get_running_loop().create_future()
+
+    outcome = await shell(sandbox, "exit 3", Command((), limits=SMALL, talk=Talk(says(), lambda _: None)))
+    assert (outcome.end, outcome.exit_status) == (End.EXITED, 3)
+
+
+async def test_a_conversation_ends_at_its_time_too(sandbox: Backend) -> None:
+    async def says() -> AsyncIterator[bytes]:
+        yield b"hello\n"
+        await asyncio.get_running_loop().create_future()
+
+    heard: list[bytes] = []
+    command = Command(("cat",), limits=replace(SMALL, wall_seconds=2), talk=Talk(says(), heard.append))
+    outcome = await sandbox.run(command)
+    assert outcome.end is End.TIMEOUT
+    assert b"".join(heard) == b"hello\n"
+
+
+async def test_a_conversation_can_be_cancelled(sandbox: Backend) -> None:
+    said, closed = asyncio.Event(), asyncio.Event()
+
+    async def says() -> AsyncIterator[bytes]:
+        try:
+            yield b"hello\n"
+            await asyncio.get_running_loop().create_future()
+        finally:
+            closed.set()
+
+    command = Command(("cat",), limits=SMALL, talk=Talk(says(), lambda _: said.set()))
+    task = asyncio.create_task(sandbox.run(command))
+    await asyncio.wait_for(said.wait(), 30)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert closed.is_set()
 
 
 @pytest.mark.parametrize("odd", [b"a b\n$(id)'\"\\", "ünï".encode(), b"not utf-8 \xff"])

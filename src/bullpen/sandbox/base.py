@@ -1,6 +1,6 @@
 """What a sandbox is asked, what it answers, and what every backend must offer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -39,10 +39,22 @@ class Network(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Talk:
+    """Both ends of a conversation with a command while it runs.
+
+    Chunks of ``says`` are written to its standard input as they come, which ends when they end. ``hears`` gets chunks
+    of its standard output alone, within the limit on output.
+    """
+
+    says: AsyncIterable[bytes]
+    hears: Callable[[bytes], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Command:
     """A program to run. Inside, the workspace is at ``/work``; nothing of the host's environment is passed on.
 
-    ``mounts`` are added to the backend's own read-only system folders. ``workspace`` is mounted at ``/work``,
+    ``talk`` takes the place of ``stdin``. ``mounts`` are added to the backend's own read-only system folders. ``workspace`` is mounted at ``/work``,
     writable only if ``workspace_writable``.
     """
 
@@ -55,6 +67,7 @@ class Command:
     limits: Limits = field(default_factory=Limits)
     stdin: bytes = b""
     network: Network = Network.NONE
+    talk: Talk | None = None
 
 
 class End(StrEnum):

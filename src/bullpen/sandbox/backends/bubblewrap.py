@@ -24,7 +24,7 @@ from bullpen.sandbox.base import Command, End, Limits, Network, Outcome, Probe
 from bullpen.sandbox.linux import cgroups, idmap, rootfs
 from bullpen.sandbox.linux.ownership import hand_over
 from bullpen.sandbox.linux.seccomp import filter_program
-from bullpen.sandbox.linux.supervise import Ended, gone, supervise
+from bullpen.sandbox.linux.supervise import Ended, gone, memory_file, supervise
 from bullpen.sandbox.stop import SIGNAL_STATUSES, Stop, until_dead
 
 _INSTALL = "Install bubblewrap: apt-get install bubblewrap (Fedora: dnf install bubblewrap)."
@@ -139,8 +139,8 @@ class Bubblewrap:
         data = [filter_program(), *_user_files()]
         status_out, status_in = os.pipe()
         gate_out, gate_in = os.pipe()
-        inside = [status_in, gate_out, *map(_memory_file, data)]
-        inside.append(_memory_file(self._options(command, sources, inside)))
+        inside = [status_in, gate_out, *map(memory_file, data)]
+        inside.append(memory_file(self._options(command, sources, inside)))
         status = _Status(status_out)
 
         async def admit() -> None:
@@ -152,7 +152,7 @@ class Bubblewrap:
         try:
             ended = await supervise(
                 self._argv(command, inside[-1], grouped=group is not None),
-                stdin=_memory_file(command.stdin),
+                stdin=command.stdin if command.talk is None else command.talk,
                 pass_fds=inside,
                 limits=command.limits,
                 stop=stop,
@@ -386,14 +386,6 @@ def _owned_places(command: Command, *, writable_only: bool) -> list[Path]:
 
 def _user_files() -> list[bytes]:
     return [text.encode() for text in rootfs.USER_FILES.values()]
-
-
-def _memory_file(data: bytes) -> int:
-    """A descriptor from which ``data`` can be read."""
-    handle = os.memfd_create("bullpen")
-    os.write(handle, data)
-    os.lseek(handle, 0, os.SEEK_SET)
-    return handle
 
 
 @cache

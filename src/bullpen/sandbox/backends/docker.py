@@ -12,7 +12,7 @@ import socket
 import struct
 import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -108,8 +108,9 @@ class Docker:
         started = time.monotonic()
         await asyncio.to_thread(self._start, container, command)
         timer = asyncio.get_running_loop().call_later(command.limits.wall_seconds, stop.ask, End.TIMEOUT)
-        output = _Output(command.limits.output_bytes, on_output, stop)
-        talk = [asyncio.create_task(_feed(stream, command.stdin)), asyncio.create_task(output.read(stream))]
+        output = _Output(command, on_output, stop)
+        says = command.talk.says if command.talk else _whole(command.stdin)
+        talk = [asyncio.create_task(_feed(stream, says)), asyncio.create_task(output.read(stream))]
         try:
             await asyncio.wait({talk[1], stop.asked}, return_when=asyncio.FIRST_COMPLETED)
             if stop.reason:
@@ -184,8 +185,9 @@ class Docker:
 class _Output:
     """Takes the engine's frames apart and keeps the first bytes of each stream."""
 
-    def __init__(self, limit: int, on_output: Callable[[bytes], None] | None, stop: Stop) -> None:
-        self._left = [limit, limit]
+    def __init__(self, command: Command, on_output: Callable[[bytes], None] | None, stop: Stop) -> None:
+        self._left = [command.limits.output_bytes] * 2
+        self._hears = command.talk.hears if command.talk else None
         self._chunks: tuple[list[bytes], list[bytes]] = ([], [])
         self._on_output, self._stop = on_output, stop
 
@@ -222,13 +224,20 @@ class _Output:
             self._chunks[which].append(kept)
             if self._on_output:
                 self._on_output(kept)
+            if self._hears and which == 0:
+                self._hears(kept)
         if len(kept) < len(data):
             self._stop.ask(End.OUTPUT)
 
 
-async def _feed(stream: socket.socket, data: bytes) -> None:
+async def _whole(data: bytes) -> AsyncIterator[bytes]:
+    yield data
+
+
+async def _feed(stream: socket.socket, chunks: AsyncIterable[bytes]) -> None:
     with contextlib.suppress(OSError):  # it may end without reading
-        await asyncio.get_running_loop().sock_sendall(stream, data)
+        async for chunk in chunks:
+            await asyncio.get_running_loop().sock_sendall(stream, chunk)
         stream.shutdown(socket.SHUT_WR)
 
 

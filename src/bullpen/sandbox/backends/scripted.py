@@ -38,6 +38,8 @@ class Scripted:
         for output in (outcome.stdout, outcome.stderr):
             if on_output and output:
                 on_output(output)
+        if command.talk and outcome.stdout:
+            command.talk.hears(outcome.stdout)
         return outcome
 
     def _answer(self, command: Command) -> Outcome:

@@ -8,11 +8,11 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import AsyncIterable, Callable, Coroutine, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bullpen.sandbox.base import End, Limits
+from bullpen.sandbox.base import End, Limits, Talk
 from bullpen.sandbox.stop import Stop
 
 _CHUNK = 65_536
@@ -80,7 +80,7 @@ class _Capture:
 async def supervise(
     argv: Sequence[str],
     *,
-    stdin: int,
+    stdin: bytes | Talk,
     pass_fds: Sequence[int],
     limits: Limits,
     stop: Stop,
@@ -90,7 +90,7 @@ async def supervise(
 ) -> Ended:
     """Start ``argv``, wait for its end or for ``stop``, and collect what it wrote.
 
-    ``stdin`` and ``pass_fds`` are closed here once the child has them. ``admit`` runs beside the child from its start,
+    ``pass_fds`` are closed here once the child has them. ``admit`` runs beside the child from its start,
     to let it in where it waits at a gate, and must end when the child has ended. ``kill`` gets the child's process id and must end everything below it. The
     deadline and a full output ask ``stop`` themselves. The child is started on the thread of the loop: bwrap dies with
     the thread that started it.
@@ -100,10 +100,18 @@ async def supervise(
     """
     loop = asyncio.get_running_loop()
     started = time.monotonic()
-    child, out, err = _spawn(argv, stdin, pass_fds)
+    talk = stdin if isinstance(stdin, Talk) else None
+    source, mouth = os.pipe() if isinstance(stdin, Talk) else (memory_file(stdin), -1)
+    try:
+        child, out, err = _spawn(argv, source, pass_fds)
+    except OSError:
+        _close(mouth)
+        raise
     captures = [
-        _Capture(pipe, limits.output_bytes, on_output, lambda: stop.ask(End.OUTPUT)) for pipe in (out, err)
+        _Capture(pipe, limits.output_bytes, tell, lambda: stop.ask(End.OUTPUT))
+        for pipe, tell in ((out, _both(on_output, talk.hears if talk else None)), (err, on_output))
     ]
+    feeding = asyncio.create_task(_feed(mouth, talk.says)) if talk else None
     timer = loop.call_later(limits.wall_seconds, stop.ask, End.TIMEOUT)
     admission = asyncio.create_task(admit())
     admission.add_done_callback(lambda task: _stop_if_failed(task, stop))
@@ -126,11 +134,67 @@ async def supervise(
     finally:
         timer.cancel()
         admission.cancel()
+        if feeding:
+            feeding.cancel()
+            await asyncio.wait({feeding})
         if not reaped:  # the loop itself is ending
             kill(child)
             os.waitpid(child, 0)  # noqa: ASYNC222 - the loop can wait no more
         for capture in captures:
             capture.close()
+
+
+def memory_file(data: bytes) -> int:
+    """A descriptor from which ``data`` can be read."""
+    handle = os.memfd_create("bullpen")
+    os.write(handle, data)
+    os.lseek(handle, 0, os.SEEK_SET)
+    return handle
+
+
+def _close(descriptor: int) -> None:
+    if descriptor >= 0:
+        os.close(descriptor)
+
+
+def _both(
+    first: Callable[[bytes], None] | None, second: Callable[[bytes], None] | None
+) -> Callable[[bytes], None] | None:
+    if first is None or second is None:
+        return first or second
+
+    def tell(chunk: bytes) -> None:
+        first(chunk)
+        second(chunk)
+
+    return tell
+
+
+async def _feed(descriptor: int, chunks: AsyncIterable[bytes]) -> None:
+    """Write what comes; a child that reads no more, or has ended, is not waited for."""
+    os.set_blocking(descriptor, False)
+    try:
+        async for chunk in chunks:
+            await _write(descriptor, chunk)
+    except BrokenPipeError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+async def _write(descriptor: int, data: bytes) -> None:
+    loop = asyncio.get_running_loop()
+    left = memoryview(data)
+    while left:
+        try:
+            left = left[os.write(descriptor, left) :]
+        except BlockingIOError:
+            room = asyncio.Event()
+            loop.add_writer(descriptor, room.set)
+            try:
+                await room.wait()
+            finally:
+                loop.remove_writer(descriptor)
 
 
 def _stop_if_failed(admission: asyncio.Task[None], stop: Stop) -> None:
