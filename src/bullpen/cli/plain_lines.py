@@ -50,7 +50,7 @@ def severities(roast: RoastFinished) -> str:
 def _about_item(state: Progress, event: Event) -> str:
     match event:
         case ChangeLanded():
-            words = f"{event.commit[:12]} {_title(state, event.item_id)}"
+            words = f"{event.commit[:12]} {event.title or _title(state, event.item_id)}"
             return f"landed: {words} (after {duration(event.seconds_since_start)})"
         case ChangeRefused():
             return f"refused: {_title(state, event.item_id)}: {event.reason}"

@@ -178,6 +178,8 @@ def _items(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             )
         case ChangeRefused() as refused if refused.item_id in tables.items:
             tables.items[refused.item_id] = replace(tables.items[refused.item_id], gates=refused.gates)
+        case ChangeLanded(title=title) as landed if title and landed.item_id in tables.items:
+            tables.items[landed.item_id] = replace(tables.items[landed.item_id], title=title)
         case _:
             pass
     return state
@@ -203,6 +205,9 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             tables.tasks[node.id] = _moved(node, TaskState(moved.state), moved.note, recorded.at)
             if TaskState(moved.state).is_final:
                 tables.doing.pop(node.id, None)
+        case ChangeLanded(title=title) as landed if title:
+            whole = [node for node in work_tasks(state) if node.item == landed.item_id]
+            tables.tasks.update({node.id: replace(node, title=title) for node in whole})
         case _:
             pass
     return state

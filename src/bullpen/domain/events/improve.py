@@ -90,11 +90,15 @@ class ChangeRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChangeLanded(Event):
-    """A change is a commit on the session's branch, and the batch it came in was green."""
+    """A change is a commit on the session's branch, and the batch it came in was green.
+
+    ``title`` says what landed; where that is only a part of the item, it speaks of that part.
+    """
 
     item_id: str
     commit: str
     seconds_since_start: float
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

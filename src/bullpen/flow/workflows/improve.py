@@ -273,7 +273,7 @@ def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepte
     if result.evidence is None:
         raise LimitExceeded(f"{item.id} was accepted without evidence.")
     source = recipes.named(result.recipe).source if result.recipe else ""
-    return Accepted(item.draft, result.evidence, result.commit, source)
+    return Accepted(result.part or item.draft, result.evidence, result.commit, source)
 
 
 async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> None:
@@ -297,7 +297,7 @@ async def _record_landing(
             uow, session_id, item_task(session_id, landed.item), TaskState.DONE, landed.commit[:12]
         )
         await keep_evidence(uow, session_id, landed.commit, landed.evidence)
-        uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at))
+        uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at, landed.title))
     for back in landing.sent_back:
         await _send_back(uow, session_id, back.item, back.reason)
         if not back.met and len(batch) > 1:

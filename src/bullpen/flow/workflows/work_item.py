@@ -22,6 +22,7 @@ from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
 from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import OpenSessions
+from bullpen.flow.items.generate import reworded
 from bullpen.kernel.durable import Json, step
 from bullpen.models.facts import approach_lines
 from bullpen.work import queries
@@ -32,7 +33,10 @@ ORDER: TypeAdapter[WorkOrder] = TypeAdapter(WorkOrder)
 
 @dataclass(frozen=True, slots=True)
 class ItemResult:
-    """How an item ended. ``commit`` holds its change upon the wave's tip; ``already`` means nothing was left to mend."""
+    """How an item ended. ``commit`` holds its change upon the wave's tip; ``already`` means nothing was left to mend.
+
+    ``part`` is what of the item the change is about, where its developer took on only some of its places.
+    """
 
     item: str
     accepted: bool
@@ -42,6 +46,7 @@ class ItemResult:
     evidence: Evidence | None = None
     recipe: str = ""
     tried: tuple[str, ...] = ()
+    part: ItemDraft | None = None
 
 
 RESULT: TypeAdapter[ItemResult] = TypeAdapter(ItemResult)
@@ -65,6 +70,7 @@ class _Tried:
     reason: str
     evidence: Evidence | None = field(default=None)
     commit: str = ""
+    part: ItemDraft | None = None
 
 
 async def work_item(bench: Bench, argument: str) -> Json:
@@ -102,6 +108,7 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
         evidence=tried.evidence,
         recipe=tried.developed.recipe,
         tried=tried.developed.tried,
+        part=tried.part,
     )
     return RESULT.dump_python(done, mode="json")
 
@@ -111,10 +118,10 @@ _ALREADY = "an earlier change mended it"
 
 async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
     session, baseline = await bench.sessions.with_baseline(SessionId(order.session))
-    draft, findings = await _as_it_stands(bench, order)
-    if not findings:
-        return _Tried(Developed("", _ALREADY, "", ()), accepted=False, reason=_ALREADY)
     try:
+        draft, findings = await _as_it_stands(bench, order)
+        if not findings:
+            return _Tried(Developed("", _ALREADY, "", ()), accepted=False, reason=_ALREADY)
         await _show(bench, order, "develop", TaskState.RUNNING, f"attempt {attempt}")
         developed = await develop(bench.means, bench.crew, session, order, attempt, draft, findings, feedback)
         if not developed.tree:
@@ -153,7 +160,7 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     evidence = assessed.evidence
     await _tell(bench, order, attempt, evidence, assessed.reason)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
-    return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit)
+    return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit, part)
 
 
 async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tuple[Finding, ...]]:
@@ -167,10 +174,8 @@ async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tupl
 def _as_approached(draft: ItemDraft, findings: Sequence[Finding], developed: Developed) -> ItemDraft:
     """The part of an item its developer took on: where only some sites could be mended, the others stay findings."""
     lines = approach_lines(developed.approach)
-    if not lines:
-        return draft
-    mine = tuple(sorted(found.fingerprint for found in findings if found.place.line in lines))
-    return replace(draft, lines=tuple(sorted(lines)), fingerprints=mine)
+    part = reworded(draft, [found for found in findings if not lines or found.place.line in lines])
+    return replace(part, lines=tuple(sorted(lines))) if lines else part
 
 
 async def _show(bench: Bench, order: WorkOrder, phase: str, state: TaskState, note: str = "") -> None:
