@@ -131,10 +131,13 @@ async def _require_usable(source: str) -> None:
 
 
 async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:
+    from bullpen.flow.approve import approve_rules
     from bullpen.flow.start import new_improve_session, session_to_resume
 
     if resume:
-        return (await session_to_resume(uow, options.source, session_id)).id
+        chosen = (await session_to_resume(uow, options.source, session_id)).id
+        await approve_rules(uow, chosen, options.approve)
+        return chosen
     return (await new_improve_session(uow, options, session_id)).id
 
 

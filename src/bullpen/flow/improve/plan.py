@@ -262,11 +262,19 @@ def _count(items: Sequence[WorkItem]) -> Planned:
 
 def _tasks(session_id: SessionId, opened: Opened, items: Sequence[WorkItem], first: int) -> list[TaskNode]:
     root = root_task(session_id)
-    nodes = [TaskNode(root, None, f"Improve {opened.name}", "goal", "lead")]
     ready = [item for item in items if item.state is ItemState.READY]
-    for position, item in enumerate(ready, start=first):
-        nodes.extend(_item_tasks(session_id, root, position, item))
-    return nodes
+    top = TaskNode(root, None, f"Improve {opened.name}", "goal", "lead")
+    return [top, *item_tasks(session_id, ready, first)]
+
+
+def item_tasks(session_id: SessionId, items: Sequence[WorkItem], first: int) -> list[TaskNode]:
+    """The tasks of items and of their phases; the items take places in their order, from ``first`` on."""
+    root = root_task(session_id)
+    return [
+        node
+        for position, item in enumerate(items, start=first)
+        for node in _item_tasks(session_id, root, position, item)
+    ]
 
 
 def _item_tasks(session_id: SessionId, root: TaskId, position: int, item: WorkItem) -> list[TaskNode]:

@@ -35,6 +35,7 @@ from bullpen.flow.improve.plan import Planned, item_task, plan, root_task
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
+from bullpen.flow.steer import cancelled_items, give_tasks, in_order
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
@@ -206,19 +207,26 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
         stored = await session_queries.get_session(uow, session_id)
+        tasks = await queries.list_tasks(uow, session_id)
     if stored.paused:
         return Chosen((), paused=True)
     begun = tuple(item.id for item in items if item.state is ItemState.IN_PROGRESS)
     if begun:  # chosen before a crash, which came before the choice was kept
         return Chosen(begun)
-    waiting = [item for item in items if item.state is ItemState.READY]
-    ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
+    cancelled = cancelled_items(tasks)
+    ready = [item for item in items if item.state is ItemState.READY]
+    waiting = in_order([item for item in ready if item.id not in cancelled], tasks)
+    ended = frozenset(item.id for item in items) - {item.id for item in waiting}
     size = min(means.settings.batch, 4**wave)
     chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
     if chosen:
         for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
             await _advance(bench, session_id, stage)
     async with means.database.transaction(means.actor) as uow:
+        for item in ready:
+            if item.id in cancelled:
+                await move_item(uow, session_id, item.id, ItemState.REJECTED, reason=cancelled[item.id])
+        await give_tasks(uow, session_id, chosen)
         for item in chosen:
             await move_item(uow, session_id, item.id, ItemState.IN_PROGRESS)
             await move_task(uow, session_id, item_task(session_id, item.id), TaskState.RUNNING)
@@ -252,15 +260,20 @@ async def _land(
     async with means.database.view(means.actor) as uow:
         items = {item.id: item for item in await queries.list_items(uow, session_id)}
         facts = (await session_queries.get_session(uow, session_id)).metadata
+        cancelled = cancelled_items(await queries.list_tasks(uow, session_id))
     if all(items[ItemId(one.item)].state is not ItemState.IN_PROGRESS for one in results):
         return facts["tip"]  # recorded before a crash, which came before the step's result was kept
+    results = [
+        replace(one, accepted=False, reason=cancelled[one.item]) if one.item in cancelled else one
+        for one in results
+    ]
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
     batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
             if not one.accepted:
-                await _leave(uow, session_id, one)
+                await _leave(uow, session_id, one, cancelled=one.item in cancelled)
         await _record_landing(uow, session_id, landing, session.started_at, [one.draft.id for one in batch])
         stored = await session_queries.get_session(uow, session_id)
         met = {(ItemId(back.item), ItemId(back.met)) for back in landing.sent_back if back.met}
@@ -276,12 +289,19 @@ def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepte
     return Accepted(result.part or item.draft, result.evidence, result.commit, source)
 
 
-async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> None:
-    state = ItemState.REJECTED if result.already else ItemState.BLOCKED
-    await move_item(uow, session_id, result.item, state, reason=result.reason)
+async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult, *, cancelled: bool) -> None:
+    over = result.already or cancelled
+    await move_item(
+        uow,
+        session_id,
+        result.item,
+        ItemState.REJECTED if over else ItemState.BLOCKED,
+        reason=result.reason,
+    )
     task = TaskState.SKIPPED if result.already else TaskState.FAILED
-    await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
-    if not result.already:
+    if not cancelled:
+        await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
+    if not over:
         facts = (await session_queries.get_session(uow, session_id)).metadata
         draft = (await queries.get_item(uow, session_id, result.item)).draft
         await note_facts(uow, session_id, refused=with_refusal(facts, draft, result.reason))
@@ -310,7 +330,8 @@ async def _send_back(uow: UnitOfWork, session_id: SessionId, item_id: str, reaso
     returns = sum(step.state is ItemState.READY for step in item.history)
     state = ItemState.READY if returns <= RETURNS else ItemState.BLOCKED
     await move_item(uow, session_id, item_id, state, reason=reason)
-    await move_task(uow, session_id, item_task(session_id, item_id), TaskState.WAITING, reason)
+    task = TaskState.WAITING if state is ItemState.READY else TaskState.FAILED
+    await move_task(uow, session_id, item_task(session_id, item_id), task, reason)
     uow.record(session_id, ChangeSentBack(item_id, reason))
 
 

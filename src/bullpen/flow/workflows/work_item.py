@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from bullpen.analysis import queries as findings_queries
-from bullpen.domain.errors import BullpenError
+from bullpen.domain.errors import BullpenError, Conflict
 from bullpen.domain.events.improve import ChangeProved, ChangeRefused
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
@@ -23,6 +23,8 @@ from bullpen.flow.improve.prove import Case, candidate_commit, prove
 from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import OpenSessions
 from bullpen.flow.items.generate import reworded
+from bullpen.flow.items.reasons import MENDED
+from bullpen.flow.steer import cancelled_items
 from bullpen.kernel.durable import Json, step
 from bullpen.models.facts import approach_lines
 from bullpen.work import queries
@@ -104,7 +106,7 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
         accepted=tried.accepted,
         reason=tried.reason,
         commit=tried.commit,
-        already=tried.reason == _ALREADY,
+        already=tried.reason == MENDED,
         evidence=tried.evidence,
         recipe=tried.developed.recipe,
         tried=tried.developed.tried,
@@ -113,15 +115,13 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
     return RESULT.dump_python(done, mode="json")
 
 
-_ALREADY = "an earlier change mended it"
-
-
 async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
     session, baseline = await bench.sessions.with_baseline(SessionId(order.session))
     try:
+        await _require_wanted(bench, order)
         draft, findings = await _as_it_stands(bench, order)
         if not findings:
-            return _Tried(Developed("", _ALREADY, "", ()), accepted=False, reason=_ALREADY)
+            return _Tried(Developed("", MENDED, "", ()), accepted=False, reason=MENDED)
         await _show(bench, order, "develop", TaskState.RUNNING, f"attempt {attempt}")
         developed = await develop(bench.means, bench.crew, session, order, attempt, draft, findings, feedback)
         if not developed.tree:
@@ -161,6 +161,19 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     await _tell(bench, order, attempt, evidence, assessed.reason)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
     return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit, part)
+
+
+async def _require_wanted(bench: Bench, order: WorkOrder) -> None:
+    """No attempt at an item whose task a person has cancelled since.
+
+    Raises:
+        Conflict: it was cancelled; the sentence is the reason that was given.
+    """
+    session_id = SessionId(order.session)
+    async with bench.means.database.view(bench.means.actor) as uow:
+        cancelled = cancelled_items(await queries.list_tasks(uow, session_id))
+    if order.item in cancelled:
+        raise Conflict(cancelled[order.item])
 
 
 async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tuple[Finding, ...]]:
