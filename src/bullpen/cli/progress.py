@@ -44,6 +44,8 @@ class ItemView:
     reason: str = ""
     change: str = ""
     tried: bool = False
+    recipe: str = ""
+    first: ItemState = ItemState.PROPOSED  # where it stood when it was proposed
     gates: tuple[str, ...] = ()  # those that refused its last attempt
 
 
@@ -164,8 +166,16 @@ def _look(state: Progress, _: _Tables, recorded: Recorded) -> Progress:
 def _items(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
     match recorded.event:
         case ItemProposed() as new:
-            view = ItemView(new.item_id, new.title, new.rule, new.path, new.severity, new.score)
-            tables.items[new.item_id] = view
+            tables.items[new.item_id] = ItemView(
+                new.item_id,
+                new.title,
+                new.rule,
+                new.path,
+                new.severity,
+                new.score,
+                recipe=new.recipe,
+                first=ItemState(new.state),
+            )
         case ItemMoved() as moved if moved.item_id in tables.items:
             item = tables.items[moved.item_id]
             item_state = ItemState(moved.state)

@@ -45,7 +45,7 @@ async def ask_for_rules(uow: UnitOfWork, session_id: SessionId, items: Sequence[
             ApprovalId(derived_id("apr", session_id, rule)),
             subject=rule,
             risk="write",
-            reason=f"the recipe {recipes[rule]} may change behaviour in {count} items",
+            reason=f"the recipe {recipes[rule]} may change behaviour in {count} item{'' if count == 1 else 's'}",
             deadline=now() + ANSWER_SECONDS,
         )
 

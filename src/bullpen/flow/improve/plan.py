@@ -27,7 +27,7 @@ from bullpen.flow.improve.recipe_workers import OffloadedCodemod
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
-from bullpen.flow.items.reasons import BEYOND
+from bullpen.flow.items.reasons import BEYOND, REFUSED_BEFORE
 from bullpen.flow.items.refusals import refusal_key, refused_before
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
@@ -151,7 +151,7 @@ def _items(
         seen.update(dict.fromkeys(draft.fingerprints, draft.id))
         state, reason = _state(draft, recipes, options)
         if state is ItemState.READY and (before := refused.get(refusal_key(draft))):
-            state, reason = ItemState.PROPOSED, f"refused before: {before}; name it with --only to try again"
+            state, reason = ItemState.PROPOSED, f"{REFUSED_BEFORE}{before}; name it with --only to try again"
         if validation.problems:
             state, reason = ItemState.REJECTED, "; ".join(validation.problems)
         priority = prioritise(draft, _facts(draft, known))

@@ -2,3 +2,4 @@
 
 BEYOND = "beyond the number of items asked for (--max)"
 MENDED = "an earlier change mended it"
+REFUSED_BEFORE = "refused before: "  # and why; what follows is for people

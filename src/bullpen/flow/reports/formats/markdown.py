@@ -25,6 +25,8 @@ _LEADS_AWAY = re.compile(r"(?<=www)\.|:(?=//)|(?<=mailto):|(?<=xmpp):", re.IGNOR
 _REASON_TOLD = (
     story.Outcome.FAILED,
     story.Outcome.DECLINED,
+    story.Outcome.REFUSED_BEFORE,
+    story.Outcome.TURNED_DOWN,
     story.Outcome.ILL_DEFINED,
     story.Outcome.UNFINISHED,
 )
