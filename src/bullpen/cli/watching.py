@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -90,10 +91,13 @@ async def improve_and_watch(
         Stopped: by SIGINT or SIGTERM; the remedy is the command that goes on.
     """
     from bullpen.app import open_workshop
+    from bullpen.testing.interpreters import require_interpreter
 
     _stop_on_sigterm()
     if not resume:
         await _require_usable(options.source)
+    if settings.python:
+        await require_interpreter(settings.python, Path("/"))
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
@@ -121,8 +125,6 @@ async def improve_and_watch(
 
 async def _require_usable(source: str) -> None:
     """Refuse a folder that is no repository before a session is made of it; a URL is tried by the session itself."""
-    from pathlib import Path
-
     from bullpen.vcs.location import parse_location
     from bullpen.vcs.source import open_source
 

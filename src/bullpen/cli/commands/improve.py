@@ -1,6 +1,7 @@
 """Find what is wrong with a repository, mend it, prove it, and leave a branch and a report."""
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -57,7 +58,7 @@ def improve(
     from bullpen.flow.improve.options import ImproveOptions
     from bullpen.kernel.settings import read_settings
 
-    settings = read_settings(python=python)
+    settings = read_settings(python=str(Path(python).absolute()) if python and "/" in python else python)
     options = ImproveOptions(
         source=full_path(repo),
         goal=goal,
