@@ -16,12 +16,16 @@ from bullpen.vcs.git import redact
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One run of the project's tests. ``coverage`` is a share of lines, None where it was not measured."""
+    """One run of the project's tests. ``coverage`` is a share of lines, None where it was not measured.
+
+    ``note`` says why it did not come to its end, and what to do.
+    """
 
     passed: int
     failed: int
     coverage: float | None
     end: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +180,7 @@ def _by_severity(state: Progress, *moments: str) -> Mapping[str, int]:
 
 def _tested(state: Progress, *moments: str) -> Tested | None:
     run = next((state.tests[moment] for moment in moments if moment in state.tests), None)
-    return Tested(run.passed, run.failed, run.coverage, run.end) if run else None
+    return Tested(run.passed, run.failed, run.coverage, run.end, run.note) if run else None
 
 
 def _group(items: Sequence[ItemView], ends: Mapping[str, End], wanted: Sequence[End]) -> Group:

@@ -36,6 +36,7 @@ class Stopped(BullpenError):
 
     exit_status = INTERRUPTED
     code = "interrupted"
+    session = SessionId("")
 
 
 class Screen(Protocol):
@@ -108,7 +109,9 @@ async def improve_and_watch(
         except asyncio.CancelledError:
             await _stop_the_rest()
             again = shlex.join(["bullpen", "improve", options.source, "--resume", "--session", chosen])
-            raise Stopped("Stopped. Nothing is lost.", remedy=f"Go on with: {again}") from None
+            stopped = Stopped("Stopped. Nothing is lost.", remedy=f"Go on with: {again}")
+            stopped.session = chosen
+            raise stopped from None
         async with records.database.view(records.actor) as uow:
             state = fold(Progress(), await whole_history(uow, chosen))
             plan = await _plan(uow, chosen) if options.dry_run else []
@@ -121,6 +124,21 @@ async def improve_and_watch(
         dry_run=options.dry_run,
         plan=plan,
     )
+
+
+async def keep_what_is_known(settings: Settings, stopped: Stopped) -> Stopped:
+    """Write the reports of a session that was stopped; what to tell people then.
+
+    In an event loop of its own: the engine takes the worker threads of the other one with it.
+    """
+    from bullpen.app import open_workshop
+    from bullpen.flow.improve.conclude import write_reports_if_possible
+
+    async with open_workshop(settings) as workshop:
+        unwritten = await write_reports_if_possible(workshop.means, stopped.session)
+        folder = workshop.means.folder(stopped.session).reports
+    known = f"There is no report: {unwritten}" if unwritten else f"What is known until now: {folder}"
+    return Stopped(f"{stopped.sentence} {known}", remedy=stopped.remedy)
 
 
 async def _require_usable(source: str) -> None:

@@ -53,7 +53,7 @@ def improve(
     """
     from bullpen.cli.output import open_console, print_json
     from bullpen.cli.summary import print_summary
-    from bullpen.cli.watching import improve_and_watch
+    from bullpen.cli.watching import Stopped, improve_and_watch, keep_what_is_known
     from bullpen.domain.money import Money
     from bullpen.flow.improve.options import ImproveOptions
     from bullpen.kernel.settings import read_settings
@@ -70,9 +70,12 @@ def improve(
         baseline=baseline_path(baseline),
     )
     hidden = quiet or as_json
-    outcome = asyncio.run(
-        improve_and_watch(settings, options, resume=resume, session_id=session_id, quiet=hidden)
-    )
+    try:
+        outcome = asyncio.run(
+            improve_and_watch(settings, options, resume=resume, session_id=session_id, quiet=hidden)
+        )
+    except Stopped as stopped:
+        raise asyncio.run(keep_what_is_known(settings, stopped)) from None
     if as_json:
         print_json(outcome)
     else:

@@ -27,7 +27,10 @@ class EnvironmentPrepared(Event):
 
 @dataclass(frozen=True, slots=True)
 class TestsRun(Event):
-    """A run of the project's tests; ``when`` is before, change, batch or after."""
+    """A run of the project's tests; ``when`` is before, change, batch or after.
+
+    ``note`` says for people why it did not come to its end, and what to do.
+    """
 
     __test__ = False
     when: str
@@ -37,6 +40,7 @@ class TestsRun(Event):
     end: str
     coverage: float | None = None
     subject: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

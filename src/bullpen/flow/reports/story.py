@@ -8,6 +8,7 @@ from shlex import quote
 
 from bullpen.analysis.persona_cards import speak
 from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished, TimeSpent
+from bullpen.domain.events.session import StageReached
 from bullpen.domain.finding import Concern, Finding, Severity
 from bullpen.domain.session import Stage
 from bullpen.domain.test_report import SuiteEnd, TestOutcome, TestReport
@@ -175,13 +176,19 @@ def headline(report: RunReport) -> Headline:
     landed = len(groups[Outcome.LANDED])
     if report.session.stage in (Stage.FAILED, Stage.CANCELLED):
         sentence = f"The session {_ENDED[report.session.stage]}; {plural(landed, 'commit')} had landed."
-        return Headline(sentence, _detail(report), Tone.BAD)
+        return Headline(sentence, f"{ended_because(report)} {_detail(report)}".strip(), Tone.BAD)
     if not report.stories:
         return Headline(_nothing_found(report), _detail(report), Tone.QUIET)
     if not landed:
         return Headline(_nothing_landed(report, len(groups[Outcome.FAILED])), _detail(report), Tone.QUIET)
     sentence = f"{_landed_in_words(report, groups[Outcome.LANDED])}; {_regressions_in_words(report)}."
     return Headline(sentence, _detail(report), Tone.BAD if regressions(report) else Tone.GOOD)
+
+
+def ended_because(report: RunReport) -> str:
+    """Why the session ended where it did, in the words of the error; empty where it came to its ordinary end."""
+    reached = [one.event for one in report.events if isinstance(one.event, StageReached)]
+    return reached[-1].reason if reached and Stage(reached[-1].stage) in _ENDED else ""
 
 
 _ENDED = {Stage.FAILED: "failed", Stage.CANCELLED: "was cancelled"}
@@ -239,12 +246,18 @@ def _detail(report: RunReport) -> str:
 def _tests_in_words(report: RunReport) -> str:
     before, after = tally(report.tests_before), tally(report.tests_after)
     if not before.total and not after.total:
-        return "no tests were run"
+        return _ENDS.get(before.end, "no tests were run")
     if not report.looked_again:
         return f"{before.passed} of {plural(before.total, 'test')} pass"
     return (
         f"{after.passed} of {plural(after.total, 'test')} pass, {before.passed} of {before.total} did before"
     )
+
+
+_ENDS = {
+    SuiteEnd.TIMEOUT: "the tests did not come to an end in the time they had",
+    SuiteEnd.KILLED: "the tests were killed",
+}
 
 
 def plural(count: int, noun: str) -> str:

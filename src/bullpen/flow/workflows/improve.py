@@ -24,7 +24,8 @@ from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.improve.conclude import Concluded, conclude
+from bullpen.flow.blind import require_sight
+from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_possible
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
 from bullpen.flow.improve.look import Looked, Moment, View, look
@@ -97,10 +98,10 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        ended = Ended(
-            Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
-        )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
+        unwritten = await write_reports_if_possible(bench.means, session_id)
+        problem = f"{error.sentence} There is no report: {unwritten}" if unwritten else error.sentence
+        ended = Ended(Stage.FAILED, problem=problem, remedy=error.remedy, exit_status=error.exit_status)
     async with bench.means.database.transaction(bench.means.actor) as uow:
         run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
         await note_facts(uow, session_id, run_ended=run)
@@ -114,7 +115,8 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     options = OPTIONS.validate_json(stored.options)
     opened = await step("open", Opened, partial(_open, bench, session_id))
     place = await step("place", Place, partial(_place, bench, session_id, opened))
-    await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    require_sight(looked.findings, looked.failures)
     planned = await step("plan", Planned, partial(_plan, bench, session_id))
     if planned.ready and place.wave == 0 and not options.dry_run:
         # One change first: it is proved and landed before anything is measured.
