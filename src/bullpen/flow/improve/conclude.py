@@ -20,6 +20,7 @@ from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
 from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
 from bullpen.kernel.extend import ExtensionPoint
+from bullpen.kernel.json_text import load
 from bullpen.sandbox.base import MEBIBYTE
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import reach_stage
@@ -139,10 +140,10 @@ async def _tested_again(means: Means, session_id: SessionId) -> TestReport | Non
 
 
 def _ground(means: Means, session: Session) -> Ground:
-    limits = _limits(means, OPTIONS.validate_json(session.options))
+    limits = _limits(means, load(OPTIONS, session.options))
     if "opened" not in session.metadata:  # it failed before
         return Ground(redact(session.project.rstrip("/").rsplit("/", 1)[-1]), "", "", (), limits)
-    opened = OPENED.validate_json(session.metadata["opened"])
+    opened = load(OPENED, session.metadata["opened"])
     return Ground(opened.name, opened.base, opened.mirror, opened.notes, limits)
 
 

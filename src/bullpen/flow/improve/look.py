@@ -20,6 +20,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.project_tests import REPORT, ProjectTests, write_whole
 from bullpen.flow.improve.unfinished import why_unfinished
+from bullpen.kernel.json_text import dump, load
 from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
 
 
@@ -86,7 +87,7 @@ async def look(means: Means, session_id: SessionId, view: View, tests: ProjectTe
 async def read_report(means: Means, session_id: SessionId, moment: Moment) -> TestReport:
     """The stored result of the tests at a moment."""
     path = means.folder(session_id).test_report(moment)
-    return REPORT.validate_json(await asyncio.to_thread(path.read_bytes))
+    return load(REPORT, await asyncio.to_thread(path.read_bytes))
 
 
 async def has_report(means: Means, session_id: SessionId, moment: Moment) -> bool:
@@ -110,7 +111,7 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
     unfinished = why_unfinished(report.end, means.test_limits())
     report = replace(report, notes=(*report.notes, unfinished)) if unfinished else report
     path = means.folder(session_id).test_report(view.moment)
-    await asyncio.to_thread(write_whole, path, REPORT.dump_json(report))
+    await asyncio.to_thread(write_whole, path, dump(REPORT, report).encode())
     async with means.database.transaction(means.actor) as uow:
         cover = report.coverage.share if report.coverage else None
         passed, failed = len(report.passed()), len(report.failed())

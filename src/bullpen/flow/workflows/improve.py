@@ -40,6 +40,7 @@ from bullpen.flow.steer import cancelled_items, give_tasks, in_order
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
+from bullpen.kernel.json_text import dump, load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.recipes.base import Catalogue
 from bullpen.sessions import queries as session_queries
@@ -112,7 +113,7 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     means = bench.means
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
-    options = OPTIONS.validate_json(stored.options)
+    options = load(OPTIONS, stored.options)
     opened = await step("open", Opened, partial(_open, bench, session_id))
     place = await step("place", Place, partial(_place, bench, session_id, opened))
     looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
@@ -155,8 +156,8 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
-        return OPENED.validate_json(stored.metadata["opened"])
-    opened = await open_repository(means, session_id, OPTIONS.validate_json(stored.options))
+        return load(OPENED, stored.metadata["opened"])
+    opened = await open_repository(means, session_id, load(OPTIONS, stored.options))
     started = now()
     environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
@@ -239,7 +240,7 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
 
 def _apart(stored: Session) -> frozenset[tuple[ItemId, ItemId]]:
     """Items whose changes met in a conflict: they are not worked side by side again."""
-    return frozenset(PAIRS.validate_json(stored.metadata.get("apart", "[]")))
+    return frozenset(load(PAIRS, stored.metadata.get("apart", "[]")))
 
 
 async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str]) -> list[ItemResult]:
@@ -247,7 +248,7 @@ async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str
         await start_child(
             "work_item",
             f"{session_id}:{wave}:{item}",
-            ORDER.dump_json(WorkOrder(session_id, item, wave, tip)).decode(),
+            dump(ORDER, WorkOrder(session_id, item, wave, tip)),
         )
         for item in chosen
     ]
@@ -279,7 +280,7 @@ async def _land(
         await _record_landing(uow, session_id, landing, session.started_at, [one.draft.id for one in batch])
         stored = await session_queries.get_session(uow, session_id)
         met = {(ItemId(back.item), ItemId(back.met)) for back in landing.sent_back if back.met}
-        apart = PAIRS.dump_json(tuple(sorted(_apart(stored) | met))).decode()
+        apart = dump(PAIRS, tuple(sorted(_apart(stored) | met)))
         await note_facts(uow, session_id, tip=landing.tip, waves=str(wave + 1), apart=apart)
     return landing.tip
 

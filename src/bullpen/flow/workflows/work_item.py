@@ -26,6 +26,7 @@ from bullpen.flow.items.generate import reworded
 from bullpen.flow.items.reasons import MENDED
 from bullpen.flow.steer import cancelled_items
 from bullpen.kernel.durable import Json, step
+from bullpen.kernel.json_text import load
 from bullpen.models.facts import approach_lines
 from bullpen.work import queries
 from bullpen.work.actions.tasks import move_task
@@ -77,7 +78,7 @@ class _Tried:
 
 async def work_item(bench: Bench, argument: str) -> Json:
     """The durable function. ``argument`` is a ``WorkOrder`` as JSON; the result an ``ItemResult`` as JSON values."""
-    order = ORDER.validate_json(argument)
+    order = load(ORDER, argument)
     feedback = Feedback()
     refused: _Tried | None = None
     for attempt in range(1, bench.means.settings.attempts + 1):
