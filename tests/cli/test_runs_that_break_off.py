@@ -154,3 +154,81 @@ def test_tests_that_do_not_end_are_told_of_with_the_limit(bullpen_in: Run, tmp_p
     for path in (tmp_path / "home" / "sessions" / "hangs" / "reports").iterdir():
         if path.suffix != ".sarif":
             assert sentence in path.read_text("utf-8"), path
+
+
+@pytest.mark.req("QA-01", "IMP-06")
+def test_gates_that_cannot_be_read_are_refused_with_their_place(bullpen_in: Run, tmp_path: Path) -> None:
+    place = repository(tmp_path / "r", a__py="import os\n")
+    (place / ".bullpen").mkdir()
+    (place / ".bullpen" / "gates.yaml").write_text("coverage: '>=85%'\n  tests: [\n")
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for arguments in (["add", "-A"], [*who, "commit", "-qm", "gates"]):
+        subprocess.run(["git", *arguments], cwd=place, check=True)
+    refused = bullpen_in(tmp_path / "home", "improve", place, "--json")
+    assert refused.status == 2
+    assert ".bullpen/gates.yaml, line 2, column 3: this is not YAML" in refused.value["problem"]
+    assert refused.value["tests_before"] is None
+    assert not refused.value["findings_before"]
+
+
+@pytest.mark.req("QA-01", "IMP-06")
+def test_what_is_odd_about_gates_is_told(bullpen_in: Run, tmp_path: Path) -> None:
+    place = repository(tmp_path / "r", a__py="import os\n")
+    (place / ".bullpen").mkdir()
+    (place / ".bullpen" / "gates.yaml").write_text("tests_broken: '<=3'\np99: '<1s'\n")
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for arguments in (["add", "-A"], [*who, "commit", "-qm", "gates"]):
+        subprocess.run(["git", *arguments], cwd=place, check=True)
+    run = bullpen_in(tmp_path / "home", "improve", place, "--session", "gates")
+    told = (
+        ".bullpen/gates.yaml: tests_broken may not be relaxed; it stays == 0",
+        ".bullpen/gates.yaml: nothing here measures p99, so it refuses every change",
+    )
+    page = (tmp_path / "home" / "sessions" / "gates" / "reports" / "report.json").read_text("utf-8")
+    for words in told:
+        assert words in run.out
+        assert words in page
+
+
+@pytest.mark.req("ANA-01", "IMP-01")
+def test_only_what_is_new_since_a_baseline_becomes_an_item(bullpen_in: Run, tmp_path: Path) -> None:
+    home, place, kept = (
+        tmp_path / "home",
+        repository(tmp_path / "r", a__py="import os\n"),
+        tmp_path / "old.sarif",
+    )
+    assert bullpen_in(home, "roast", place, "--sarif", kept).status == 0
+    (place / "b.py").write_text("import sys\n")
+    (place / "a.py").write_text("# moved down\nimport os\n")
+    who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    for arguments in (["add", "-A"], [*who, "commit", "-qm", "second"]):
+        subprocess.run(["git", *arguments], cwd=place, check=True)
+    outcome = bullpen_in(home, "improve", place, "--baseline", kept, "--json").value
+    assert outcome["done"]["count"] == 1
+    items = bullpen_in(home, "items", "list", "--json").value
+    assert {one["draft"]["path"] for one in items} == {"b.py"}
+    changed = subprocess.run(
+        ["git", "diff", "--name-only", f"{outcome['base']}..{outcome['branch']}"],
+        cwd=place,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert changed.stdout.split() == ["b.py"]
+
+
+@pytest.mark.req("ANA-01", "CLI-01")
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [("{}", "SARIF"), ("hello\n", "Line 1 of the baseline is not a fingerprint"), (None, "cannot be read")],
+)
+def test_what_is_no_baseline_is_refused(
+    bullpen_in: Run, tmp_path: Path, faulty: Path, content: str | None, says: str
+) -> None:
+    given = tmp_path / "baseline"
+    if content is not None:
+        given.write_text(content)
+    refused = bullpen_in(tmp_path / "home", "improve", faulty, "--baseline", given)
+    assert refused.status == 2
+    assert says in refused.err
+    assert bullpen_in(tmp_path / "home", "sessions", "list", "--json").value == []

@@ -14,11 +14,12 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.improve.assess import assess, project_gates
+from bullpen.flow.improve.assess import assess
 from bullpen.flow.improve.crew import Crew
 from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
+from bullpen.flow.improve.project_gates import project_gates
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
 from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import OpenSessions
