@@ -156,7 +156,8 @@ def _next_steps(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if outcome.approvable:
         rules = " ".join(f"--approve {shlex.quote(rule)}" for rule in list(outcome.approvable)[:6])
         waiting = counted(sum(outcome.approvable.values()), "waiting item")
-        yield "approve", f"bullpen improve {repository} {rules}   # {waiting}"
+        again = "" if outcome.dry_run else f"--resume --session {outcome.session} "
+        yield "approve", f"bullpen improve {repository} {again}{rules}   # {waiting}"
     if outcome.problem and outcome.remedy:
         yield "remedy", outcome.remedy
     if outcome.problem or outcome.paused:

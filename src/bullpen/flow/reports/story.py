@@ -283,7 +283,7 @@ _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
     ),
     Outcome.NEEDS_APPROVAL: (
         "Waiting for your yes",
-        "A recipe knows how, but the change may alter behaviour. Approve the rules you agree with and run again.",
+        "A recipe knows how, but the change may alter behaviour. Approve the rules you agree with; the session then goes on.",
     ),
     Outcome.NO_RECIPE: (
         "No recipe knows how",
@@ -330,7 +330,8 @@ def _way_command(report: RunReport, outcome: Outcome, stories: Sequence[ItemStor
     match outcome:
         case Outcome.NEEDS_APPROVAL:
             rules = sorted({story.item.draft.rule for story in stories})
-            return " ".join([start, *(f"--approve {quote(rule)}" for rule in rules)])
+            again = [f"--resume --session {report.session.id}"] if report.commit else []
+            return " ".join([start, *again, *(f"--approve {quote(rule)}" for rule in rules)])
         case Outcome.BEYOND_LIMIT:
             return f"{start} --max {_startable(report)}"
         case Outcome.UNFINISHED:
