@@ -153,3 +153,34 @@ def test_completion_scripts_and_the_words_they_ask_for(bullpen: Run, shell: str)
     assert "_BULLPEN_COMPLETE" in bullpen("completion", shell).out
     asked = bullpen(_BULLPEN_COMPLETE="bash_complete", COMP_WORDS="bullpen impr", COMP_CWORD="1")
     assert asked.out.strip() == "plain,improve"
+
+
+@pytest.mark.req("CLI-01", "QA-01")
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda folder: folder / "nope", "there is no such file"),
+        (lambda folder: folder, "it is a folder"),
+        (lambda folder: Path("/bin/true"), "is no Python that the sandbox could use"),
+        (lambda folder: Path(__file__), "it is not a program"),
+        (lambda folder: Path("9.99"), "is no Python of this machine"),
+    ],
+)
+def test_what_is_no_python_is_refused_before_any_work(
+    bullpen_in: Run, tmp_path: Path, faulty: Path, make: Callable[[Path], Path], says: str
+) -> None:
+    wanted = make(tmp_path)
+    refused = bullpen_in(tmp_path / "home", "improve", faulty, "--python", wanted)
+    assert refused.status == 2
+    assert says in refused.err
+    assert str(wanted) in refused.err
+    assert "--python 3.12" in refused.err
+    assert bullpen_in(tmp_path / "home", "sessions", "list", "--json").value == []
+    by_variable = bullpen_in(tmp_path / "home", "improve", faulty, BULLPEN_PYTHON=str(wanted))
+    assert (by_variable.status, by_variable.err) == (2, refused.err)
+
+
+def test_a_folder_is_told_its_interpreter(bullpen_in: Run, tmp_path: Path, faulty: Path) -> None:
+    there = Path(sys.prefix)
+    refused = bullpen_in(tmp_path / "home", "improve", faulty, "--python", there)
+    assert f"its interpreter is {there / 'bin' / 'python'}" in refused.err

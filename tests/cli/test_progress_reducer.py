@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bullpen.cli.progress import Progress, apply, fold, seconds_left, share_done
+from bullpen.cli.progress import Progress, apply, fold, seconds_left, share_done, work_tasks
 from bullpen.domain.events import Event
 from bullpen.domain.events.agent import AgentStarted, AgentStopped, ModelReplied, ToolStarted
 from bullpen.domain.events.improve import (
@@ -37,7 +37,7 @@ EVENTS: st.SearchStrategy[Event] = st.one_of(
     st.builds(ToolStarted, TASKS.map(TaskId), st.just(1), st.just(1), SHORT, SHORT, st.sampled_from(["{}", "[1]", '{"path": "a.py"}', '{"cut'])),
     st.builds(AgentStopped, TASKS.map(TaskId), st.just(1), st.just(1), SHORT, SHORT),
     st.builds(ModelReplied, TASKS.map(TaskId), st.just(1), st.just(1), SHORT, st.just(()), st.just(1), st.just(1), st.integers(0, 99)),
-    st.builds(ChangeLanded, ITEMS, SHORT, st.floats(0, 99)),
+    st.builds(ChangeLanded, ITEMS, SHORT, st.floats(0, 99), SHORT),
     st.builds(ChangeRefused, ITEMS, st.just(1), st.just(("style_kept",)), SHORT),
     st.builds(WaveStarted, st.integers(0, 5), SHORT, st.just(())),
     st.builds(PersonaSpoke, SHORT, st.integers(0, 9), SHORT, SHORT),
@@ -126,3 +126,15 @@ def test_a_fork_begins_where_its_own_creation_is_told() -> None:
     assert not state.tasks
     assert not state.items
     assert state.wave == -1
+
+
+def test_an_item_that_landed_in_part_is_named_by_that_part() -> None:
+    events: list[Event] = [
+        SessionCreated("improve", "", "p", ""),
+        ItemProposed("i1", "Close 2 holes", "ruff:S311", "a.py", 2, 1.0, 1.0),
+        TaskAdded("t1", "", "Close 2 holes", "item", "lead", 1.0, (), "i1"),
+        ChangeLanded("i1", "f" * 40, 3.0, "Close a hole"),
+    ]
+    state = fold(Progress(), recorded(events))
+    assert state.items["i1"].title == "Close a hole"
+    assert [task.title for task in work_tasks(state)] == ["Close a hole"]

@@ -147,3 +147,23 @@ def test_changes_are_numbered_and_say_their_kind() -> None:
             "removed",
             "security",
         )
+
+
+@pytest.mark.req("DOCS-03")
+def test_the_changelog_tells_every_change() -> None:
+    made = runpy.run_path(str(PROJECT / "scripts" / "changelog"), run_name="changelog")["changelog"]()
+    assert (PROJECT / "CHANGELOG.md").read_text("utf-8") == made
+    fragments = sorted((PROJECT / "changes").glob("[0-9]*.md"))
+    assert fragments
+    for fragment in fragments:
+        assert fragment.read_text("utf-8").splitlines()[-1].strip() in made
+
+
+@pytest.mark.req("DOCS-03")
+def test_owners_are_named_for_paths_that_are_there() -> None:
+    lines = [line.split() for line in (PROJECT / "CODEOWNERS").read_text("utf-8").splitlines()]
+    rules = [line for line in lines if line and not line[0].startswith("#")]
+    assert rules[0][0] == "*"
+    for path, *owners in rules:
+        assert owners
+        assert path == "*" or (PROJECT / path.lstrip("/")).exists(), path

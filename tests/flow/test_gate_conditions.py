@@ -44,7 +44,9 @@ def test_conditions(condition: str, comparison: str, wanted: object) -> None:
     ],
 )
 def test_what_is_no_condition_is_named(condition: str) -> None:
-    with pytest.raises(InvalidInput, match=r"here, line 1: the condition of 'x' cannot be read") as refused:
+    with pytest.raises(
+        InvalidInput, match=r"here, line 1, column 1: the condition of 'x' cannot be read"
+    ) as refused:
         parse_gates(f"x: {condition}", "here")
     assert ">=85%" in refused.value.remedy
 
@@ -52,7 +54,7 @@ def test_what_is_no_condition_is_named(condition: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: 1\nb: [", "gates, line [23]: this is not YAML"),
+        ("a: 1\nb: [", r"gates, line [23], column \d+: this is not YAML"),
         ("- a", "NAME: CONDITION"),
         ("words", "NAME: CONDITION"),
     ],

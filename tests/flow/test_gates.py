@@ -51,12 +51,12 @@ def test_what_was_not_measured_has_failed_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("a: true\nb: '>= lots of'\n", "gates.yaml, line 2: the condition of 'b'"),
-        ("a: [1\n", "gates.yaml, line 2: this is not YAML"),
-        ("- a\n", "gates.yaml, line 1: gates are written as"),
-        ("a: true\n\na: false\n", "gates.yaml, line 3: the gate 'a' is there twice"),
-        ("a: true\nb: {command: 'make \"'}\n", "gates.yaml, line 2: the command of 'b'"),
-        ("b: {command: make, retries: 3}\n", "gates.yaml, line 1: the condition of 'b'"),
+        ("a: true\nb: '>= lots of'\n", "gates.yaml, line 2, column 1: the condition of 'b'"),
+        ("a: [1\n", "gates.yaml, line 2, column 1: this is not YAML"),
+        ("- a\n", "gates.yaml, line 1, column 1: gates are written as"),
+        ("a: true\n\na: false\n", "gates.yaml, line 3, column 1: the gate 'a' is there twice"),
+        ("a: true\nb: {command: 'make \"'}\n", "gates.yaml, line 2, column 1: the command of 'b'"),
+        ("b: {command: make, retries: 3}\n", "gates.yaml, line 1, column 1: the condition of 'b'"),
         ("b: {command: ''}\n", "line 1"),
         ("b: {exit_status: yes}\n", "line 1"),
         ("b:\n", "line 1"),

@@ -168,3 +168,24 @@ async def git_daemon(tmp_path):
     for process in running:
         os.killpg(process.pid, signal.SIGTERM)
         process.wait()
+
+
+async def test_what_a_killed_creation_left_is_swept(user, tmp_path):
+    mirrors = tmp_path / "mirrors"
+    source = await open_source(str(user.path))
+    mine = mirror_path(source, mirrors)
+    killed = mirrors / f"{mine.name}.new-0123456789ab"
+    old, fresh = mirrors / "other.git.new-0123456789ab", mirrors / "another.git.new-0123456789ab"
+    kept = mirrors / "other.git"
+    for folder in (killed, old, fresh, kept):
+        (folder / "objects").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    os.utime(kept, (0, 0))
+    outside = tmp_path / "outside.git.new-0123456789ab"
+    outside.mkdir()
+    link = mirrors / "link.git.new-0123456789ab"
+    link.symlink_to(outside)
+    await fetch_mirror(source, mirrors)
+    assert not killed.exists()
+    assert not old.exists()
+    assert all(folder.exists() for folder in (fresh, kept, outside, link, mine))

@@ -184,6 +184,19 @@ async def test_a_tree_is_edited_while_it_runs(
 
 
 @pytest.mark.req("TRE-04")
+@pytest.mark.parametrize(("name", "place", "order"), [("c", 0, "cab"), ("a", 1, "bac"), ("a", 99, "bca")])
+async def test_a_task_takes_the_place_it_is_given(
+    database: Database, person: Actor, name: str, place: int, order: str
+) -> None:
+    tree = [node("root"), *(node(one, "root", position=number) for number, one in enumerate("abc", 4))]
+    async with database.transaction(person) as uow:
+        await tasks.add_tasks(uow, SESSION, tree)
+        await tasks.reorder_task(uow, SESSION, TaskId(name), place)
+        now = [task.id for task in await queries.list_tasks(uow, SESSION) if task.parent]
+    assert now == list(order)
+
+
+@pytest.mark.req("TRE-04")
 async def test_what_may_not_be_done_to_trees(database: Database, person: Actor) -> None:
     async with database.transaction(person) as uow:
         await tasks.add_tasks(uow, SESSION, [node("root"), node("a", "root")])

@@ -9,18 +9,23 @@ from bullpen.cli.progress import ItemView, Progress
 from bullpen.domain.finding import Severity
 from bullpen.domain.money import Money
 from bullpen.domain.session import Stage
-from bullpen.domain.work_item import ItemState
+from bullpen.flow.items.outcome import Outcome as End
+from bullpen.flow.items.outcome import outcome_of as item_outcome
 from bullpen.vcs.git import redact
 
 
 @dataclass(frozen=True, slots=True)
 class Tested:
-    """One run of the project's tests. ``coverage`` is a share of lines, None where it was not measured."""
+    """One run of the project's tests. ``coverage`` is a share of lines, None where it was not measured.
+
+    ``note`` says why it did not come to its end, and what to do.
+    """
 
     passed: int
     failed: int
     coverage: float | None
     end: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +103,8 @@ def outcome_of(
     """Gather it from the state after the last event."""
     items = list(state.items.values())
     first = min((one.seconds_since_start for one in state.landed), default=None)
-    waiting = [item for item in items if item.state is ItemState.BLOCKED and not item.tried]
+    ends = {item.id: _end(item) for item in items}
+    waiting = [item for item in items if ends[item.id] is End.NEEDS_APPROVAL]
     published = state.published
     failures = tuple(dict.fromkeys(one for roast in state.roasts.values() for one in roast.failures))
     return Outcome(
@@ -117,12 +123,12 @@ def outcome_of(
         findings_after=_by_severity(state, "after", "measured", "before"),
         tests_before=_tested(state, "measured", "before"),
         tests_after=_tested(state, "after"),
-        done=_group([item for item in items if item.state is ItemState.DONE]),
-        failed=_group([item for item in items if item.state is ItemState.BLOCKED and item.tried]),
-        skipped=_group([item for item in items if item.state is ItemState.REJECTED]),
-        waiting=_group(waiting),
-        left=_group([item for item in items if item.state in _UNSTARTED]),
-        approvable=dict(Counter(item.rule for item in waiting if "--approve" in item.reason).most_common()),
+        done=_group(items, ends, (End.LANDED,)),
+        failed=_group(items, ends, (End.FAILED,)),
+        skipped=_group(items, ends, _SKIPPED),
+        waiting=_group(items, ends, (End.NEEDS_APPROVAL,)),
+        left=_group(items, ends, _LEFT),
+        approvable=dict(Counter(item.rule for item in waiting).most_common()),
         seconds=round(state.last_at - state.started_at, 3),
         first_change_seconds=None if first is None else round(first, 3),
         cost_usd=str(Money(state.cost_micro_usd)),
@@ -134,7 +140,33 @@ def outcome_of(
     )
 
 
-_UNSTARTED = (ItemState.PROPOSED, ItemState.READY, ItemState.IN_PROGRESS, ItemState.IN_REVIEW)
+_SKIPPED = (End.NOT_NEEDED, End.TURNED_DOWN, End.ILL_DEFINED)
+_LEFT = (
+    End.NOT_STARTED,
+    End.UNFINISHED,
+    End.BEYOND_LIMIT,
+    End.DECLINED,
+    End.NO_RECIPE,
+    End.REFUSED_BEFORE,
+)
+_WORDS = {
+    End.NEEDS_APPROVAL: "the change may alter behaviour and waits for your approval",
+    End.NOT_NEEDED: "an earlier change mended it",
+    End.TURNED_DOWN: "cancelled or rejected by a person",
+    End.ILL_DEFINED: "not defined well enough to act on",
+    End.NOT_STARTED: "nobody has begun",
+    End.UNFINISHED: "broken off",
+    End.BEYOND_LIMIT: "beyond the number asked for (--max)",
+    End.DECLINED: "a recipe looked at it and declined",
+    End.NO_RECIPE: "no recipe knows the rule",
+    End.REFUSED_BEFORE: "refused in an earlier session",
+}
+
+
+def _end(item: ItemView) -> End:
+    return item_outcome(
+        item.state, first=item.first, worked=item.tried, recipe=item.recipe, reason=item.reason
+    )
 
 
 def _by_severity(state: Progress, *moments: str) -> Mapping[str, int]:
@@ -148,25 +180,20 @@ def _by_severity(state: Progress, *moments: str) -> Mapping[str, int]:
 
 def _tested(state: Progress, *moments: str) -> Tested | None:
     run = next((state.tests[moment] for moment in moments if moment in state.tests), None)
-    return Tested(run.passed, run.failed, run.coverage, run.end) if run else None
+    return Tested(run.passed, run.failed, run.coverage, run.end, run.note) if run else None
 
 
-def _group(items: Sequence[ItemView]) -> Group:
-    return Group(len(items), dict(Counter(_way(item) for item in items).most_common()))
+def _group(items: Sequence[ItemView], ends: Mapping[str, End], wanted: Sequence[End]) -> Group:
+    mine = [item for item in items if ends[item.id] in wanted]
+    return Group(len(mine), dict(Counter(_way(item, ends[item.id]) for item in mine).most_common()))
 
 
-def _way(item: ItemView) -> str:
+def _way(item: ItemView, end: End) -> str:
     """Why an item ended as it did, without what is particular to it, so that alike ones are counted together."""
-    if item.state is ItemState.DONE:
-        return f"{item.rule}"
-    if item.state is ItemState.BLOCKED and not item.tried:
-        return (
-            "the change may alter behaviour and waits for your approval"
-            if "--approve" in item.reason
-            else item.reason
-        )
+    if end is End.LANDED:
+        return item.rule
+    if end in _WORDS:
+        return _WORDS[end]
     if item.gates:
         return f"refused by {', '.join(item.gates)}"
-    return (
-        re.split(r"[;:(]", item.reason or "not started", maxsplit=1)[0].strip().lower() or "no reason given"
-    )
+    return re.split(r"[;:(]", item.reason, maxsplit=1)[0].strip().lower() or "no reason given"

@@ -33,7 +33,7 @@ def _about_look(event: Event) -> str:
         case TestsRun(when="before" | "after"):
             cover = "" if event.coverage is None else f", {event.coverage:.0%} of lines covered"
             words = f"{event.passed} pass, {event.failed} fail{cover}, {duration(event.seconds)}"
-            return f"tests {event.when}: {words}"
+            return f"tests {event.when}: {words}" + (f". {event.note}" if event.note else "")
         case RoastFinished(when="before" | "after"):
             failed = f"; could not run: {'; '.join(event.failures)}" if event.failures else ""
             return f"found {event.when}: {counted(event.findings, 'finding')} ({severities(event)}){failed}"
@@ -50,7 +50,7 @@ def severities(roast: RoastFinished) -> str:
 def _about_item(state: Progress, event: Event) -> str:
     match event:
         case ChangeLanded():
-            words = f"{event.commit[:12]} {_title(state, event.item_id)}"
+            words = f"{event.commit[:12]} {event.title or _title(state, event.item_id)}"
             return f"landed: {words} (after {duration(event.seconds_since_start)})"
         case ChangeRefused():
             return f"refused: {_title(state, event.item_id)}: {event.reason}"

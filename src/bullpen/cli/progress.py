@@ -44,6 +44,8 @@ class ItemView:
     reason: str = ""
     change: str = ""
     tried: bool = False
+    recipe: str = ""
+    first: ItemState = ItemState.PROPOSED  # where it stood when it was proposed
     gates: tuple[str, ...] = ()  # those that refused its last attempt
 
 
@@ -164,8 +166,16 @@ def _look(state: Progress, _: _Tables, recorded: Recorded) -> Progress:
 def _items(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
     match recorded.event:
         case ItemProposed() as new:
-            view = ItemView(new.item_id, new.title, new.rule, new.path, new.severity, new.score)
-            tables.items[new.item_id] = view
+            tables.items[new.item_id] = ItemView(
+                new.item_id,
+                new.title,
+                new.rule,
+                new.path,
+                new.severity,
+                new.score,
+                recipe=new.recipe,
+                first=ItemState(new.state),
+            )
         case ItemMoved() as moved if moved.item_id in tables.items:
             item = tables.items[moved.item_id]
             item_state = ItemState(moved.state)
@@ -178,6 +188,8 @@ def _items(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             )
         case ChangeRefused() as refused if refused.item_id in tables.items:
             tables.items[refused.item_id] = replace(tables.items[refused.item_id], gates=refused.gates)
+        case ChangeLanded(title=title) as landed if title and landed.item_id in tables.items:
+            tables.items[landed.item_id] = replace(tables.items[landed.item_id], title=title)
         case _:
             pass
     return state
@@ -203,6 +215,9 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             tables.tasks[node.id] = _moved(node, TaskState(moved.state), moved.note, recorded.at)
             if TaskState(moved.state).is_final:
                 tables.doing.pop(node.id, None)
+        case ChangeLanded(title=title) as landed if title:
+            whole = [node for node in work_tasks(state) if node.item == landed.item_id]
+            tables.tasks.update({node.id: replace(node, title=title) for node in whole})
         case _:
             pass
     return state

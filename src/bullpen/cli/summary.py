@@ -21,6 +21,7 @@ def print_summary(console: Console, outcome: Outcome) -> None:
     for note in outcome.notes:
         _say(console, f"  Note: {note}.", "dim")
     if outcome.is_clean or not outcome.findings_before:
+        _print_unfinished(console, outcome)
         _print_next(console, outcome)
         return
     if outcome.dry_run:
@@ -105,8 +106,15 @@ def _print_tests(console: Console, outcome: Outcome) -> None:
         _say(console, "tests     none found; only changes that keep behaviour by construction were made")
         return
     _say(console, f"tests     {_tests(before)} → {_tests(after)}")
+    _print_unfinished(console, outcome)
     if before.coverage is not None and after.coverage is not None:
         _say(console, f"coverage  {before.coverage:.1%} → {after.coverage:.1%} of lines")
+
+
+def _print_unfinished(console: Console, outcome: Outcome) -> None:
+    notes = dict.fromkeys(run.note for run in (outcome.tests_before, outcome.tests_after) if run)
+    for note in filter(None, notes):
+        _say(console, f"          {printable(note)}", "yellow")
 
 
 def _tests(run: Tested) -> str:
@@ -148,7 +156,8 @@ def _next_steps(outcome: Outcome) -> Iterator[tuple[str, str]]:
     if outcome.approvable:
         rules = " ".join(f"--approve {shlex.quote(rule)}" for rule in list(outcome.approvable)[:6])
         waiting = counted(sum(outcome.approvable.values()), "waiting item")
-        yield "approve", f"bullpen improve {repository} {rules}   # {waiting}"
+        again = "" if outcome.dry_run else f"--resume --session {outcome.session} "
+        yield "approve", f"bullpen improve {repository} {again}{rules}   # {waiting}"
     if outcome.problem and outcome.remedy:
         yield "remedy", outcome.remedy
     if outcome.problem or outcome.paused:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -35,6 +36,7 @@ class Stopped(BullpenError):
 
     exit_status = INTERRUPTED
     code = "interrupted"
+    session = SessionId("")
 
 
 class Screen(Protocol):
@@ -90,10 +92,13 @@ async def improve_and_watch(
         Stopped: by SIGINT or SIGTERM; the remedy is the command that goes on.
     """
     from bullpen.app import open_workshop
+    from bullpen.testing.interpreters import require_interpreter
 
     _stop_on_sigterm()
     if not resume:
         await _require_usable(options.source)
+    if settings.python:
+        await require_interpreter(settings.python, Path("/"))
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
@@ -104,7 +109,9 @@ async def improve_and_watch(
         except asyncio.CancelledError:
             await _stop_the_rest()
             again = shlex.join(["bullpen", "improve", options.source, "--resume", "--session", chosen])
-            raise Stopped("Stopped. Nothing is lost.", remedy=f"Go on with: {again}") from None
+            stopped = Stopped("Stopped. Nothing is lost.", remedy=f"Go on with: {again}")
+            stopped.session = chosen
+            raise stopped from None
         async with records.database.view(records.actor) as uow:
             state = fold(Progress(), await whole_history(uow, chosen))
             plan = await _plan(uow, chosen) if options.dry_run else []
@@ -119,10 +126,23 @@ async def improve_and_watch(
     )
 
 
+async def keep_what_is_known(settings: Settings, stopped: Stopped) -> Stopped:
+    """Write the reports of a session that was stopped; what to tell people then.
+
+    In an event loop of its own: the engine takes the worker threads of the other one with it.
+    """
+    from bullpen.app import open_workshop
+    from bullpen.flow.improve.conclude import write_reports_if_possible
+
+    async with open_workshop(settings) as workshop:
+        unwritten = await write_reports_if_possible(workshop.means, stopped.session)
+        folder = workshop.means.folder(stopped.session).reports
+    known = f"There is no report: {unwritten}" if unwritten else f"What is known until now: {folder}"
+    return Stopped(f"{stopped.sentence} {known}", remedy=stopped.remedy)
+
+
 async def _require_usable(source: str) -> None:
     """Refuse a folder that is no repository before a session is made of it; a URL is tried by the session itself."""
-    from pathlib import Path
-
     from bullpen.vcs.location import parse_location
     from bullpen.vcs.source import open_source
 
@@ -131,10 +151,13 @@ async def _require_usable(source: str) -> None:
 
 
 async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:
+    from bullpen.flow.approve import approve_rules
     from bullpen.flow.start import new_improve_session, session_to_resume
 
     if resume:
-        return (await session_to_resume(uow, options.source, session_id)).id
+        chosen = (await session_to_resume(uow, options.source, session_id)).id
+        await approve_rules(uow, chosen, options.approve)
+        return chosen
     return (await new_improve_session(uow, options, session_id)).id
 
 

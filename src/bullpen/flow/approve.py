@@ -4,13 +4,22 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter
+
+from bullpen.domain.actor import Scope
 from bullpen.domain.ids import ApprovalId, SessionId, derived_id
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.items.patterns import names_rule
 from bullpen.kernel.clock import now
+from bullpen.kernel.json_text import dump, load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
+from bullpen.sessions.actions import note_facts
+from bullpen.sessions.queries import get_session
 from bullpen.work.actions.approvals import answer_approval, ask_approval
 from bullpen.work.actions.items import move_item
-from bullpen.work.queries import list_approvals, list_items
+from bullpen.work.queries import get_item, list_approvals, list_items
+
+RULES: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 
 ANSWER_SECONDS = 30 * 86_400.0  # after that, no answer is a no
 
@@ -36,7 +45,7 @@ async def ask_for_rules(uow: UnitOfWork, session_id: SessionId, items: Sequence[
             ApprovalId(derived_id("apr", session_id, rule)),
             subject=rule,
             risk="write",
-            reason=f"the recipe {recipes[rule]} may change behaviour in {count} items",
+            reason=f"the recipe {recipes[rule]} may change behaviour in {count} item{'' if count == 1 else 's'}",
             deadline=now() + ANSWER_SECONDS,
         )
 
@@ -52,18 +61,42 @@ async def answer(uow: UnitOfWork, approval_id: str, *, approved: bool) -> Answer
     asked = next(one for one in await list_approvals(uow, session_id) if one.id == approval_id)
     if asked.answer != "approved":
         return Answered(session_id, 0)
-    released = [
-        item
-        for item in await list_items(uow, session_id, ItemState.BLOCKED)
-        if item.draft.rule == asked.subject
-    ]
-    for item in released:
-        await move_item(
-            uow, session_id, item.id, ItemState.READY, reason=f"{uow.actor.id} approved {asked.subject}"
-        )
-    return Answered(session_id, len(released))
+    return Answered(session_id, await _release(uow, session_id, (asked.subject,)))
+
+
+async def approve_rules(uow: UnitOfWork, session_id: SessionId, rules: Sequence[str]) -> Answered:
+    """Approve rules, or patterns of them, for a session that exists: what waits for them, and what is still planned."""
+    uow.actor.require(Scope.APPROVE)
+    if not rules:
+        return Answered(session_id, 0)
+    known = await _approved_beforehand(uow, session_id)
+    await note_facts(uow, session_id, approved=dump(RULES, tuple(sorted({*known, *rules}))))
+    for asked in await list_approvals(uow, session_id, "pending"):
+        if names_rule(rules, asked.subject):
+            await answer_approval(uow, asked.id, approved=True)
+    return Answered(session_id, await _release(uow, session_id, rules))
+
+
+async def _release(uow: UnitOfWork, session_id: SessionId, rules: Sequence[str]) -> int:
+    """Make ready what waits for these rules; not what was tried and refused. Returns how many."""
+    released = 0
+    for item in await list_items(uow, session_id, ItemState.BLOCKED):
+        if not names_rule(rules, item.draft.rule):
+            continue
+        history = (await get_item(uow, session_id, item.id)).history
+        if any(step.state is ItemState.IN_PROGRESS for step in history):
+            continue
+        why = f"{uow.actor.id} approved {item.draft.rule}"
+        await move_item(uow, session_id, item.id, ItemState.READY, reason=why)
+        released += 1
+    return released
 
 
 async def approved_rules(uow: UnitOfWork, session_id: SessionId) -> tuple[str, ...]:
-    """Rules a person has approved in a session."""
-    return tuple(one.subject for one in await list_approvals(uow, session_id, "approved"))
+    """Rules, and patterns of rules, that a person has approved since the session began."""
+    answered = [one.subject for one in await list_approvals(uow, session_id, "approved")]
+    return (*answered, *await _approved_beforehand(uow, session_id))
+
+
+async def _approved_beforehand(uow: UnitOfWork, session_id: SessionId) -> tuple[str, ...]:
+    return load(RULES, (await get_session(uow, session_id)).metadata.get("approved", "[]"))

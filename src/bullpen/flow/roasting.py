@@ -41,6 +41,7 @@ class Roasted:
     known: int
     failures: tuple[str, ...]
     sarif: bytes
+    seen: int  # all findings, also those that were not asked for
 
 
 async def roast_repository(
@@ -81,6 +82,7 @@ async def roast_repository(
         known=len(wanted) - len(fresh),
         failures=failures,
         sarif=to_sarif(wanted, version, states=states or None, failures=failures),
+        seen=len(result.findings),
     )
 
 

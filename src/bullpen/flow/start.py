@@ -7,6 +7,7 @@ from bullpen.domain.ids import SessionId, new_id
 from bullpen.domain.session import Session, Stage
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
 from bullpen.kernel.durable import DurableEngine, Run
+from bullpen.kernel.json_text import dump
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions.actions import create_session, note_facts, reach_stage, resume_session
 from bullpen.sessions.queries import find_session, get_session, list_sessions
@@ -26,7 +27,7 @@ async def new_improve_session(uow: UnitOfWork, options: ImproveOptions, session_
             f"There is a session {name} already.", remedy=f"Go on with {again}, or choose another id."
         )
     goal = options.goal or "find what is wrong and mend what can be proved"
-    stored = OPTIONS.dump_json(options).decode()
+    stored = dump(OPTIONS, options)
     return await create_session(uow, name, kind="improve", goal=goal, project=options.source, options=stored)
 
 

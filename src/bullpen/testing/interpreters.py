@@ -16,10 +16,12 @@ from packaging.markers import UndefinedEnvironmentName, default_environment
 from packaging.requirements import Requirement
 from packaging.utils import NormalizedName, canonicalize_name
 
+from bullpen.domain.errors import InvalidInput
 from bullpen.sandbox.base import Mount
 
 OWN_FOLDER = "/opt/bullpen/python"
 RESERVED = ("/work", "/usr", "/proc", "/dev", "/tmp", "/opt/bullpen")  # noqa: S108 - paths inside the sandbox
+ANSWER_SECONDS = 20.0  # an interpreter that takes longer to start is of no use
 ASK = "import sys; print(sys.base_prefix); print('%d.%d.%d' % sys.version_info[:3])"
 
 
@@ -110,6 +112,42 @@ def read_virtual_environment(folder: Path) -> VirtualEnvironment | None:
     return VirtualEnvironment(folder.resolve(), base) if base else None
 
 
+async def require_interpreter(wanted: str, cwd: Path) -> None:
+    """Refuse what is no Python the sandbox could use, before any work begins.
+
+    Args:
+        wanted: a version such as ``3.12``, or the path of an interpreter.
+        cwd: a folder of ours.
+
+    Raises:
+        InvalidInput: what is wrong with it, and what to name instead.
+    """
+    path = Path(wanted)
+    if "/" in wanted and (problem := await asyncio.to_thread(_no_interpreter, path)):
+        raise InvalidInput(f"{wanted} cannot run the tests: {problem}.", remedy=_NAME_ANOTHER)
+    venv = read_virtual_environment(path.parent.parent) if "/" in wanted else None
+    found = await _ask(wanted) if venv else await find_installation(wanted, cwd)
+    if found is None:
+        what = "is no Python that the sandbox could use" if "/" in wanted else "is no Python of this machine"
+        raise InvalidInput(f"{wanted} {what}.", remedy=_NAME_ANOTHER)
+
+
+_NAME_ANOTHER = (
+    "Name an interpreter (--python /usr/bin/python3, or a virtual environment's bin/python) or a version "
+    "(--python 3.12), or leave --python and BULLPEN_PYTHON out."
+)
+
+
+def _no_interpreter(path: Path) -> str:
+    """What speaks against a path before it is run; nothing if it may be tried."""
+    if path.is_dir():
+        inside = path / "bin" / "python"
+        return "it is a folder" + (f"; its interpreter is {inside}" if inside.exists() else "")
+    if not path.exists():
+        return "there is no such file"
+    return "" if path.is_file() and os.access(path, os.X_OK) else "it is not a program"
+
+
 async def find_installation(wanted: str, cwd: Path) -> Installation | None:
     """The Python of this machine called ``3.12`` or at this path; nothing is downloaded."""
     arguments = ("python", "find", "--no-python-downloads", "--no-project", "--system", wanted)
@@ -137,14 +175,28 @@ def _listed(stdout: bytes) -> Iterator[str]:
 
 
 async def _ask(path: str) -> Installation | None:
-    """Ask an interpreter the operator installed; without site, so that no package's code runs."""
-    process = await asyncio.create_subprocess_exec(
-        *(path, "-I", "-S", "-c", ASK),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-    )
-    stdout, _ = await process.communicate()
+    """Ask an interpreter the operator installed; without site, so that no package's code runs.
+
+    None for a program that is no Python, cannot be started or does not answer.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(path, "-I", "-S", "-c", ASK),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+    except OSError:
+        return None
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            stdout, _ = await process.communicate()
+    except TimeoutError:
+        return None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
     lines = os.fsdecode(stdout).splitlines()
     if process.returncode or len(lines) != 2:
         return None

@@ -7,6 +7,7 @@ branches are kept under ``refs/remotes/source/``, its tags under ``refs/tags/``;
 import asyncio
 import hashlib
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from bullpen.vcs.source import Source
 
 SOURCE_HEAD = "refs/bullpen/source-head"
 FETCH_SECONDS = 1800.0
+DRAFT_SECONDS = 86_400.0  # a mirror is made in far less
 _FETCH = (
     *("fetch", "--quiet", "--force", "--prune", "--tags", "--no-write-fetch-head", "--update-shallow"),
     "--upload-pack=git-upload-pack",
@@ -82,6 +84,7 @@ async def fetch_mirror(source: Source, mirrors: Path, *, depth: int | None = Non
     await git_version()
     path = mirror_path(source, mirrors).absolute()
     async with file_lock(path.with_suffix(".lock")):
+        await _sweep(path)
         if not path.exists():
             await _create(path, await _object_format(source))
         await _fetch(path, source, depth)
@@ -98,6 +101,22 @@ async def _object_format(source: Source) -> str:
     if source.files is None:
         return "sha256" if len(source.head) == 64 else "sha1"
     return (await git(source.files.git_dir, "rev-parse", "--show-object-format")).text
+
+
+async def _sweep(path: Path) -> None:
+    """Delete what making a mirror left where it was killed.
+
+    Drafts of this mirror are nobody's, for they are made under its lock, which is held here. Those of others are left
+    until no creation can still be at work.
+    """
+    for draft in await asyncio.to_thread(_left_drafts, path, time.time() - DRAFT_SECONDS):
+        await delete_folder(draft)
+
+
+def _left_drafts(path: Path, before: float) -> list[Path]:
+    drafts = [one for one in path.parent.glob("*.git.new-*") if one.is_dir() and not one.is_symlink()]
+    mine = f"{path.name}.new-"
+    return [one for one in drafts if one.name.startswith(mine) or one.stat().st_mtime < before]
 
 
 async def _create(path: Path, object_format: str) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from bullpen.domain.finding import Concern, Finding, Place, Severity
 from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.work_item import ItemDraft, ItemState, Priority, WorkItem
-from bullpen.flow.items.generate import MOST_SITES, RecipeNote, draft_items
+from bullpen.flow.items.generate import MOST_SITES, RecipeNote, draft_items, reworded
 from bullpen.flow.items.order import NEAR_LINES, find_dependencies, next_wave
 from bullpen.flow.items.prioritise import FileFacts, prioritise
 from bullpen.flow.items.validate import validate_item
@@ -55,6 +55,26 @@ def test_every_finding_is_in_one_item_and_order_does_not_matter(found: list[Find
     assert draft_items(SESSION, shuffled, no_recipe) == drafts
     assert all(len(draft.fingerprints) <= MOST_SITES for draft in drafts)
     assert [draft.severity for draft in drafts] == sorted((d.severity for d in drafts), reverse=True)
+
+
+@pytest.mark.req("WRK-01")
+@given(findings())
+def test_part_of_an_item_is_worded_for_that_part(found: list[Finding]) -> None:
+    known = {one.fingerprint: one for one in found}
+    for whole in draft_items(SESSION, found, no_recipe):
+        mine = [known[one] for one in whole.fingerprints]
+        assert reworded(whole, mine) == whole
+        first = min(mine, key=lambda one: (one.place.line, one.fingerprint))
+        part = reworded(whole, [first])
+        (alone,) = draft_items(SESSION, [first], no_recipe)
+        assert (part.title, part.lines, part.fingerprints, part.evidence) == (
+            alone.title,
+            alone.lines,
+            alone.fingerprints,
+            alone.evidence,
+        )
+        assert part.id == whole.id
+        assert reworded(whole, []) == whole
 
 
 @pytest.mark.req("WRK-01")

@@ -21,7 +21,7 @@ from bullpen.domain.session import Session, Stage
 from bullpen.domain.test_report import Coverage, FileCoverage, SuiteEnd, TestOutcome, TestReport, TestResult
 from bullpen.domain.verdict import CommandEvidence, Evidence, GateResult, Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft, ItemState, ItemStep, Priority, WorkItem
-from bullpen.flow.items.reasons import BEYOND
+from bullpen.flow.items.reasons import BEYOND, MENDED, REFUSED_BEFORE
 from bullpen.flow.reports.base import ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded
 
@@ -131,8 +131,12 @@ def stories(text: str = CALM) -> tuple[ItemStory, ...]:
         item(5, ItemState.PROPOSED, recipe="", text=text),
         replace(item(6, ItemState.PROPOSED, text=text), reason=BEYOND),
         item(11, ItemState.PROPOSED, text=text),
-        item(7, ItemState.REJECTED, worked=True, text=text),
-        item(8, ItemState.REJECTED, text=text),
+        replace(item(7, ItemState.REJECTED, worked=True, text=text), reason=MENDED),
+        replace(
+            item(8, ItemState.REJECTED, text=text), history=(ItemStep(START, "person", ItemState.REJECTED),)
+        ),
+        item(12, ItemState.REJECTED, text=text),
+        replace(item(13, ItemState.PROPOSED, text=text), reason=f"{REFUSED_BEFORE}{text}"),
         item(9, ItemState.READY, text=text),
         item(10, ItemState.IN_PROGRESS, worked=True, text=text),
     ]

@@ -13,6 +13,7 @@ from bullpen.app import Records, open_records
 from bullpen.domain.events.improve import BranchPublished, ChangeLanded, RoastFinished
 from bullpen.domain.ids import SessionId
 from bullpen.domain.work_item import ItemState
+from bullpen.flow.items.generate import draft_items
 from bullpen.flow.items.reasons import BEYOND
 from bullpen.flow.reports import story
 from bullpen.flow.reports.base import Ground
@@ -106,3 +107,25 @@ async def test_work_that_broke_off_before_the_second_look_counts_nothing_as_gone
     assert (report.gone, report.new) == ((), ())
     assert report.after == report.before
     assert "not looked at again" in story.headline(report).sentence
+
+
+async def test_a_title_claims_no_more_places_than_are_gone(
+    records: Records, made: SimpleNamespace, commits: tuple[Path, str, str]
+) -> None:
+    repository, base, tip = commits
+    one, two = (replace(made.finding(number), rule="ruff:F000", message="It is odd.") for number in (0, 1))
+    (draft,) = draft_items(SESSION, [one, replace(two, place=one.place)], lambda _rule, _fix: None)
+    assert draft.title.endswith("It is odd (2 places)")
+    item = replace(made.item(0, ItemState.READY), draft=draft)
+    async with records.database.transaction(records.actor) as uow:
+        await create_session(uow, SESSION, kind="improve", goal="", project=str(repository), options="{}")
+        await keep_findings(uow, SESSION, "before", [one, replace(two, place=one.place)])
+        await propose_items(uow, SESSION, [item])
+        for state in (ItemState.IN_PROGRESS, ItemState.IN_REVIEW):
+            await move_item(uow, SESSION, item.id, state)
+        await move_item(uow, SESSION, item.id, ItemState.DONE, change=tip)
+        proof = replace(made.evidence(0, "done"), item=item.id, findings_gone=(one.fingerprint,))
+        await keep_evidence(uow, SESSION, tip, proof)
+        ground = Ground("repository", base, str(repository), (), {})
+        report = await gather(uow, SESSION, ground, made.suite(), None)
+    assert report.stories[0].item.draft.title.endswith("It is odd")

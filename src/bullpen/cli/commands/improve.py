@@ -1,6 +1,7 @@
 """Find what is wrong with a repository, mend it, prove it, and leave a branch and a report."""
 
 import asyncio
+from pathlib import Path
 
 import click
 
@@ -52,12 +53,12 @@ def improve(
     """
     from bullpen.cli.output import open_console, print_json
     from bullpen.cli.summary import print_summary
-    from bullpen.cli.watching import improve_and_watch
+    from bullpen.cli.watching import Stopped, improve_and_watch, keep_what_is_known
     from bullpen.domain.money import Money
     from bullpen.flow.improve.options import ImproveOptions
     from bullpen.kernel.settings import read_settings
 
-    settings = read_settings(python=python)
+    settings = read_settings(python=str(Path(python).absolute()) if python and "/" in python else python)
     options = ImproveOptions(
         source=full_path(repo),
         goal=goal,
@@ -69,9 +70,12 @@ def improve(
         baseline=baseline_path(baseline),
     )
     hidden = quiet or as_json
-    outcome = asyncio.run(
-        improve_and_watch(settings, options, resume=resume, session_id=session_id, quiet=hidden)
-    )
+    try:
+        outcome = asyncio.run(
+            improve_and_watch(settings, options, resume=resume, session_id=session_id, quiet=hidden)
+        )
+    except Stopped as stopped:
+        raise asyncio.run(keep_what_is_known(settings, stopped)) from None
     if as_json:
         print_json(outcome)
     else:

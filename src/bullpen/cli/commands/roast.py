@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import click
 
 from bullpen.cli.arguments import baseline_path, full_path, in_workshop, json_option, write_given
+from bullpen.cli.failing import Failure, known_failure, tell
+from bullpen.domain.errors import Missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,19 +50,30 @@ def roast(
     from bullpen.flow.roasting import roast_repository
 
     options = ImproveOptions(full_path(repo), only=only, baseline=baseline_path(baseline))
-    tell = None if quiet or as_json else _tell
+    on_progress = None if quiet or as_json else _tell
 
     async def look(means: "Means", _sessions: "OpenSessions") -> "Roasted":
-        return await roast_repository(means, options, __version__, tell)
+        return await roast_repository(means, options, __version__, on_progress)
 
     found = in_workshop(look)
     if sarif:
         write_given(sarif, found.sarif)
+    problem = _blind(found)
     if as_json:
         _print_json(found)
     else:
         _print(open_console(), found, most)
-    return 0
+    return tell(problem, as_json=False) if problem else 0
+
+
+def _blind(found: "Roasted") -> Failure | None:
+    from bullpen.flow.blind import require_sight
+
+    try:
+        require_sight(found.seen, found.failures)
+    except Missing as error:
+        return known_failure(error)
+    return None
 
 
 def _tell(run: "AnalyserRun") -> None:
@@ -95,7 +108,8 @@ def _print(console: "Console", found: "Roasted", most: int) -> None:
 
     head = f"{printable(found.name)}@{found.commit[:7]}: {counted(len(found.said), 'finding')} in {counted(found.files, 'file')}"
     if not found.said:
-        nothing = "nothing new" if found.known else "is clean: nothing found"
+        nothing = "is clean: nothing found" if not found.failures else "nothing found"
+        nothing = "nothing new" if found.known else nothing
         head = f"{printable(found.name)}@{found.commit[:7]} {nothing} in {counted(found.files, 'file')}"
     console.print(Text(head, "bold"), soft_wrap=True)
     if found.known:

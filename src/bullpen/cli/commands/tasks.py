@@ -1,4 +1,4 @@
-"""Show a session's task tree with its progress; cancel, reorder or reassign tasks while it runs."""
+"""Show a session's task tree with its progress; add, cancel, reorder or reassign tasks while it runs."""
 
 from typing import TYPE_CHECKING
 
@@ -101,6 +101,23 @@ def reorder(task: str, position: int, session_id: str) -> int:
     return _change(
         task, session_id, lambda uow, one: reorder_task(uow, one, TaskId(task), position), f"is at {position}"
     )
+
+
+@tasks.command()
+@click.argument("item")
+@session_option
+def add(item: str, session_id: str) -> int:
+    """Add a task for ITEM, which was left, behind the others; see `bullpen items`."""
+    from bullpen.cli.arguments import item_named
+    from bullpen.flow.steer import take_on
+
+    async def change(uow: "UnitOfWork") -> None:
+        session, found = await item_named(uow, session_id, item)
+        await take_on(uow, session.id, found.id)
+
+    change_records(change)
+    click.echo(f"{item} is among the tasks.")
+    return 0
 
 
 @tasks.command()

@@ -27,7 +27,10 @@ class EnvironmentPrepared(Event):
 
 @dataclass(frozen=True, slots=True)
 class TestsRun(Event):
-    """A run of the project's tests; ``when`` is before, change, batch or after."""
+    """A run of the project's tests; ``when`` is before, change, batch or after.
+
+    ``note`` says for people why it did not come to its end, and what to do.
+    """
 
     __test__ = False
     when: str
@@ -37,6 +40,7 @@ class TestsRun(Event):
     end: str
     coverage: float | None = None
     subject: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +94,15 @@ class ChangeRefused(Event):
 
 @dataclass(frozen=True, slots=True)
 class ChangeLanded(Event):
-    """A change is a commit on the session's branch, and the batch it came in was green."""
+    """A change is a commit on the session's branch, and the batch it came in was green.
+
+    ``title`` says what landed; where that is only a part of the item, it speaks of that part.
+    """
 
     item_id: str
     commit: str
     seconds_since_start: float
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

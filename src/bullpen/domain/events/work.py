@@ -7,7 +7,7 @@ from bullpen.domain.events import Event
 
 @dataclass(frozen=True, slots=True)
 class ItemProposed(Event):
-    """A generator made an item."""
+    """A generator made an item. ``recipe`` is empty where none covers the rule."""
 
     item_id: str
     title: str
@@ -16,6 +16,8 @@ class ItemProposed(Event):
     severity: int
     score: float
     quality: float
+    recipe: str = ""
+    state: str = "proposed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from bullpen.agents.base import AgentResult
-from bullpen.domain.errors import Conflict, NotFound
+from bullpen.domain.errors import Conflict
 from bullpen.domain.finding import Finding
 from bullpen.domain.verdict import Evidence, GateResult, Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.gates import (
-    DEFAULT_GATES,
-    PROJECT_GATES,
-    Gate,
-    GateSet,
-    evaluate,
-    parse_gates,
-    with_project_gates,
-)
+from bullpen.flow.gates import Gate, evaluate
 from bullpen.flow.improve.bench import ItemGates, ItemInspector, ItemTests, ItemWorktree
 from bullpen.flow.improve.case import candidate_commit
 from bullpen.flow.improve.command_gates import CommandsRun, run_command_gates
@@ -29,7 +20,6 @@ from bullpen.flow.improve.prove import Proof
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.models.facts import Facts
 from bullpen.tools.base import Skills
-from bullpen.vcs.trees import read_file
 from bullpen.vcs.worktrees import release_worktree, reset_worktree, restore_tree, take_worktree
 
 JUDGES = (("reviewer", "review"), ("judge", "judge"))
@@ -43,20 +33,6 @@ class Assessment:
     accepted: bool
     reason: str
     evidence: Evidence
-
-
-async def project_gates(mirror: Path, base: str) -> GateSet:
-    """The built-in gates, and those of the project as they are at ``base``: no change can bring its own.
-
-    Raises:
-        InvalidInput: the project's gate file cannot be read; file and line are named.
-    """
-    built_in = parse_gates(DEFAULT_GATES)
-    try:
-        content = await read_file(mirror, base, PROJECT_GATES)
-    except NotFound:
-        return GateSet(built_in)
-    return with_project_gates(built_in, content.decode("utf-8", "replace"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 from shlex import quote
 
 from bullpen.analysis.queries import list_findings
-from bullpen.domain.errors import NotFound, PermissionRefused
+from bullpen.domain.errors import BullpenError, NotFound, PermissionRefused
 from bullpen.domain.events.improve import BranchPublished, ReportWritten, TimeSpent
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import STAGES, Session, Stage
-from bullpen.domain.test_report import TestReport
+from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.work_item import ItemState
 from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
@@ -20,11 +20,13 @@ from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
 from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
 from bullpen.kernel.extend import ExtensionPoint
+from bullpen.kernel.json_text import load
 from bullpen.sandbox.base import MEBIBYTE
 from bullpen.sessions import queries as session_queries
 from bullpen.sessions.actions import reach_stage
 from bullpen.sessions.queries import get_session
 from bullpen.vcs.commits import resolve_commit, update_ref
+from bullpen.vcs.git import redact
 from bullpen.vcs.publish import publish_branch
 from bullpen.vcs.source import open_source
 from bullpen.vcs.worktrees import prune_worktrees
@@ -114,7 +116,7 @@ async def _publish(means: Means, session: ImproveSession, branch: str, tip: str)
 
 
 async def read_run_report(means: Means, session_id: SessionId) -> RunReport:
-    """All that is known of a session whose repository was looked at; the limits are those of now."""
+    """All that is known of a session, wherever it broke off; the limits are those of now."""
     before = await _tested_before(means, session_id)
     async with means.database.view(means.actor) as uow:
         session = await session_queries.get_session(uow, session_id)
@@ -124,6 +126,8 @@ async def read_run_report(means: Means, session_id: SessionId) -> RunReport:
 
 async def _tested_before(means: Means, session_id: SessionId) -> TestReport:
     """How the tests were, with the coverage that was measured later on the same commit."""
+    if not await has_report(means, session_id, Moment.BEFORE):
+        return TestReport("none", (), SuiteEnd.NOT_STARTED, notes=("the tests were not run",))
     report = await read_report(means, session_id, Moment.BEFORE)
     if not await has_report(means, session_id, Moment.MEASURED):
         return report
@@ -136,8 +140,10 @@ async def _tested_again(means: Means, session_id: SessionId) -> TestReport | Non
 
 
 def _ground(means: Means, session: Session) -> Ground:
-    opened = OPENED.validate_json(session.metadata["opened"])
-    limits = _limits(means, OPTIONS.validate_json(session.options))
+    limits = _limits(means, load(OPTIONS, session.options))
+    if "opened" not in session.metadata:  # it failed before
+        return Ground(redact(session.project.rstrip("/").rsplit("/", 1)[-1]), "", "", (), limits)
+    opened = load(OPENED, session.metadata["opened"])
     return Ground(opened.name, opened.base, opened.mirror, opened.notes, limits)
 
 
@@ -165,6 +171,17 @@ async def write_reports(means: Means, session_id: SessionId) -> list[Path]:
         for kind, path in zip(FORMATS.names(), written, strict=True):
             uow.record(session_id, ReportWritten(kind, str(path)))
     return written
+
+
+async def write_reports_if_possible(means: Means, session_id: SessionId) -> str:
+    """The reports of a session that broke off; why there are none, if what broke it keeps them from being written."""
+    try:
+        await write_reports(means, session_id)
+    except BullpenError as error:
+        return error.sentence
+    except OSError as error:
+        return f"{error.filename or 'A report'} cannot be written: {error.strerror or error}."
+    return ""
 
 
 def _write(folder: Path, kind: ReportFormat, report: RunReport) -> Path:

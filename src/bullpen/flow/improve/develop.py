@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bullpen.domain.change import Applicability
+from bullpen.domain.errors import Unavailable
 from bullpen.domain.finding import Finding
+from bullpen.domain.test_report import Coverage
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.bench import ItemInspector, ItemTests, ItemWorktree
 from bullpen.flow.improve.crew import Crew, Errand
 from bullpen.flow.improve.item_git import ItemGit
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import candidates, item_task
-from bullpen.flow.improve.prove import look_at, tip_worktree
+from bullpen.flow.improve.prove import ABOUT_TESTS, look_at, tip_worktree
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.improve.sites import sites_in
 from bullpen.flow.scope import agreed_ranges
@@ -57,13 +59,28 @@ class Feedback:
 async def relocate(
     means: Means, session: ImproveSession, draft: ItemDraft, tip: str, known: Sequence[Finding]
 ) -> tuple[ItemDraft, tuple[Finding, ...]]:
-    """The item as it stands at ``tip``, where earlier changes may have moved its lines or mended it already."""
+    """The item as it stands at ``tip``, where earlier changes may have moved its lines or mended it already.
+
+    Raises:
+        Unavailable: an analyser could not look; then nothing may be said to be mended.
+    """
     worktree = await tip_worktree(session.mirror, means.folder(session.id).worktrees, tip)
     mine = [found for found in known if found.place.path == draft.path]
-    looked = await look_at(means, worktree, tip, [draft.path], draft.rule, mine, session.coverage)
+    cover = await _coverage(session, draft.rule, tip)
+    looked = await look_at(means, worktree, tip, [draft.path], draft.rule, mine, cover)
     left = tuple(found for found in looked.findings if found.fingerprint in draft.fingerprints)
+    witness = draft.rule.split(":", 1)[0]
+    if not left and witness in {name.replace("_", "-") for name in looked.failures}:
+        raise Unavailable(f"{witness} could not look at {draft.path} again, so nothing is known of it.")
     lines = tuple(sorted({found.place.line for found in left}))
     return replace(draft, lines=lines, fingerprints=tuple(sorted(one.fingerprint for one in left))), left
+
+
+async def _coverage(session: ImproveSession, rule: str, tip: str) -> Coverage | None:
+    """Which lines the tests run: for a rule about tests those of the tip, where lines are not what they were."""
+    if not rule.startswith(ABOUT_TESTS) or tip == session.opened.base:
+        return session.coverage
+    return (await session.tests.run(tip, coverage=True)).coverage or session.coverage
 
 
 async def develop(

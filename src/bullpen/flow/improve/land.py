@@ -27,11 +27,12 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """An item's commit on the branch."""
+    """An item's commit on the branch. ``title`` says what of the item it does."""
 
     item: str
     commit: str
     evidence: Evidence
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,4 +161,6 @@ async def _bisect(queue: Queue, stack: _Stack, problem: str) -> tuple[Accepted, 
 
 def _landed(stack: _Stack) -> tuple[Landed, ...]:
     pairs = zip(stack.members, stack.commits, strict=True)
-    return tuple(Landed(member.draft.id, commit, member.evidence) for member, commit in pairs)
+    return tuple(
+        Landed(member.draft.id, commit, member.evidence, member.draft.title) for member, commit in pairs
+    )

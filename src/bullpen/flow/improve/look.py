@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from bullpen.domain.test_report import Coverage, SuiteEnd, TestReport
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.project_tests import REPORT, ProjectTests, write_whole
+from bullpen.flow.improve.unfinished import why_unfinished
+from bullpen.kernel.json_text import dump, load
 from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
 
 
@@ -31,6 +33,7 @@ class Looked:
     findings: int
     seconds: float
     end: SuiteEnd
+    failures: tuple[str, ...] = ()  # analysers that could not look, and why
 
 
 class Moment(StrEnum):
@@ -77,13 +80,14 @@ async def look(means: Means, session_id: SessionId, view: View, tests: ProjectTe
         len(result.findings),
         time.monotonic() - started,
         report.end,
+        _failures(result),
     )
 
 
 async def read_report(means: Means, session_id: SessionId, moment: Moment) -> TestReport:
     """The stored result of the tests at a moment."""
     path = means.folder(session_id).test_report(moment)
-    return REPORT.validate_json(await asyncio.to_thread(path.read_bytes))
+    return load(REPORT, await asyncio.to_thread(path.read_bytes))
 
 
 async def has_report(means: Means, session_id: SessionId, moment: Moment) -> bool:
@@ -104,12 +108,15 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
     traced = view.moment is not Moment.BEFORE
     report = await tests.run(view.commit, coverage=traced, contexts=view.contexts)
     report = await tests.steadied(view.commit, report, view.expected)
+    unfinished = why_unfinished(report.end, means.test_limits())
+    report = replace(report, notes=(*report.notes, unfinished)) if unfinished else report
     path = means.folder(session_id).test_report(view.moment)
-    await asyncio.to_thread(write_whole, path, REPORT.dump_json(report))
+    await asyncio.to_thread(write_whole, path, dump(REPORT, report).encode())
     async with means.database.transaction(means.actor) as uow:
         cover = report.coverage.share if report.coverage else None
         passed, failed = len(report.passed()), len(report.failed())
-        uow.record(session_id, TestsRun(view.moment, passed, failed, report.seconds, report.end, cover))
+        told = TestsRun(view.moment, passed, failed, report.seconds, report.end, cover, note=unfinished)
+        uow.record(session_id, told)
     return report
 
 
@@ -121,18 +128,22 @@ async def _roast(means: Means, worktree: Worktree, view: View, coverage: Coverag
 async def _store(means: Means, session_id: SessionId, view: View, result: Roast, seconds: float) -> None:
     counts = Counter(found.severity for found in result.findings)
     info, low, medium, high, critical = (counts[severity] for severity in Severity)
-    failures = tuple(f"{run.analyser}: {run.failure}" for run in result.failures)
     stored = Moment.AFTER if view.moment is Moment.AFTER else Moment.BEFORE
     async with means.database.transaction(means.actor) as uow:
         await findings_actions.keep_findings(uow, session_id, stored, result.findings)
         by_severity = (info, low, medium, high, critical)
         uow.record(
-            session_id, RoastFinished(view.moment, len(result.findings), by_severity, seconds, failures)
+            session_id,
+            RoastFinished(view.moment, len(result.findings), by_severity, seconds, _failures(result)),
         )
         if view.moment is Moment.BEFORE:
             for persona in load_personas():
                 if spoken := _words(persona, result.findings):
                     uow.record(session_id, spoken)
+
+
+def _failures(result: Roast) -> tuple[str, ...]:
+    return tuple(f"{run.analyser}: {run.failure}" for run in result.failures)
 
 
 def _words(persona: Persona, findings: Sequence[Finding]) -> PersonaSpoke | None:

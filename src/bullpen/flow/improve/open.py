@@ -10,6 +10,7 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.test_report import Coverage
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.options import ImproveOptions
+from bullpen.flow.improve.project_gates import project_gates
 from bullpen.vcs.mirror import fetch_mirror
 from bullpen.vcs.source import Source, SourceKind, open_source
 from bullpen.vcs.trees import TreeEntry, has_lfs_rules, lfs_pointers, list_tree, outside_links
@@ -46,6 +47,7 @@ async def open_repository(means: Means, session_id: SessionId, options: ImproveO
 
     Raises:
         UnusableRepository: with the reason and what to do.
+        InvalidInput: its own gates cannot be read.
     """
     source = await open_source(options.source)
     mirror = await fetch_mirror(source, means.mirrors)
@@ -54,7 +56,8 @@ async def open_repository(means: Means, session_id: SessionId, options: ImproveO
         raise UnusableRepository(
             f"The commit {mirror.base[:12]} has no files.", remedy="Commit something first."
         )
-    notes = (*_source_notes(source), *await _tree_notes(mirror.path, mirror.base, tree))
+    gates = await project_gates(mirror.path, mirror.base)
+    notes = (*_source_notes(source), *await _tree_notes(mirror.path, mirror.base, tree), *gates.notes)
     opened = Opened(
         mirror=str(mirror.path),
         base=mirror.base,

@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from bullpen.domain.finding import Finding
 from bullpen.domain.money import Money
+from bullpen.flow.items.patterns import names_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ImproveOptions:
 
     def approves(self, rule: str) -> bool:
         """Whether a person has said yes to unsafe changes for this rule."""
-        return any(fnmatchcase(rule, one) or fnmatchcase(rule.split(":", 1)[-1], one) for one in self.approve)
+        return names_rule(self.approve, rule)
 
 
 OPTIONS: TypeAdapter[ImproveOptions] = TypeAdapter(ImproveOptions)

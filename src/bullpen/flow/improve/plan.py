@@ -14,7 +14,7 @@ from bullpen.codegraph.imports import module_graph
 from bullpen.domain.change import Applicability, Site
 from bullpen.domain.errors import Unavailable
 from bullpen.domain.finding import Finding
-from bullpen.domain.ids import ItemId, SessionId, TaskId, derived_id
+from bullpen.domain.ids import SessionId, TaskId, derived_id
 from bullpen.domain.task import TaskNode
 from bullpen.domain.test_report import Coverage
 from bullpen.domain.work_item import ItemDraft, ItemState, WorkItem
@@ -29,7 +29,7 @@ from bullpen.flow.improve.sites import at_site, sites_in
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
-from bullpen.flow.items.reasons import BEYOND
+from bullpen.flow.items.reasons import BEYOND, REFUSED_BEFORE
 from bullpen.flow.items.refusals import refusal_key, refused_before
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
@@ -156,7 +156,7 @@ def _items(
         seen.update(dict.fromkeys(draft.fingerprints, draft.id))
         state, reason = _state(draft, recipes, options)
         if state is ItemState.READY and (before := refused.get(refusal_key(draft))):
-            state, reason = ItemState.PROPOSED, f"refused before: {before}; name it with --only to try again"
+            state, reason = ItemState.PROPOSED, f"{REFUSED_BEFORE}{before}; name it with --only to try again"
         if validation.problems:
             state, reason = ItemState.REJECTED, "; ".join(validation.problems)
         priority = prioritise(draft, _facts(draft, known))
@@ -302,11 +302,19 @@ def _count(items: Sequence[WorkItem]) -> Planned:
 
 def _tasks(session_id: SessionId, opened: Opened, items: Sequence[WorkItem], first: int) -> list[TaskNode]:
     root = root_task(session_id)
-    nodes = [TaskNode(root, None, f"Improve {opened.name}", "goal", "lead")]
     ready = [item for item in items if item.state is ItemState.READY]
-    for position, item in enumerate(ready, start=first):
-        nodes.extend(_item_tasks(session_id, root, position, item))
-    return nodes
+    top = TaskNode(root, None, f"Improve {opened.name}", "goal", "lead")
+    return [top, *item_tasks(session_id, ready, first)]
+
+
+def item_tasks(session_id: SessionId, items: Sequence[WorkItem], first: int) -> list[TaskNode]:
+    """The tasks of items and of their phases; the items take places in their order, from ``first`` on."""
+    root = root_task(session_id)
+    return [
+        node
+        for position, item in enumerate(items, start=first)
+        for node in _item_tasks(session_id, root, position, item)
+    ]
 
 
 def _item_tasks(session_id: SessionId, root: TaskId, position: int, item: WorkItem) -> list[TaskNode]:
@@ -340,7 +348,7 @@ def _item_tasks(session_id: SessionId, root: TaskId, position: int, item: WorkIt
 async def propose_rest(
     uow: UnitOfWork, recipes: Catalogue, session_id: SessionId, item_id: str, gone: Collection[str]
 ) -> None:
-    """Where only some sites of an item could be mended, the others become an item of their own."""
+    """Where only some sites of an item could be mended, the others become an item of their own; it gets its tasks later."""
     item = await get_item(uow, session_id, item_id)
     left = set(item.draft.fingerprints) - set(gone)
     known = await findings_queries.list_findings(uow, session_id, "before", item.draft.path)
@@ -348,12 +356,3 @@ async def propose_rest(
     drafts = draft_items(session_id, alike, partial(_recipe_note, recipes))
     rest = [WorkItem(draft, ItemState.READY, item.priority, item.quality) for draft in drafts]
     await propose_items(uow, session_id, rest)
-    first = len(await list_items(uow, session_id))
-    root = root_task(session_id)
-    nodes = [_item_tasks(session_id, root, first + number, one) for number, one in enumerate(rest)]
-    await add_tasks(uow, session_id, list(chain.from_iterable(nodes)))
-
-
-def item_of(items: Sequence[WorkItem], item_id: str) -> WorkItem:
-    """The item with this id."""
-    return next(item for item in items if item.id == ItemId(item_id))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from bullpen.domain.test_report import SuiteEnd, TestOutcome, TestReport, TestResult
 from bullpen.kernel.extend import ExtensionPoint
+from bullpen.kernel.json_text import dump, load
 from bullpen.sandbox.base import Limits, Sandbox
 from bullpen.testing.base import Environment, Runner, TestRequest
 from bullpen.vcs.git import git
@@ -52,7 +53,9 @@ class ProjectTests:
             async with self.lanes:
                 self._known[key] = await self._run(commit, select, coverage=coverage, contexts=contexts)
             if self.cache and not select and self._known[key].end is SuiteEnd.FINISHED:
-                await asyncio.to_thread(write_whole, self.cache / key, REPORT.dump_json(self._known[key]))
+                await asyncio.to_thread(
+                    write_whole, self.cache / key, dump(REPORT, self._known[key]).encode()
+                )
         return self._known[key]
 
     async def run_against(
@@ -89,8 +92,8 @@ class ProjectTests:
         if self.cache is None:
             return
         try:
-            self._known[key] = REPORT.validate_json(await asyncio.to_thread((self.cache / key).read_bytes))
-        except (OSError, ValidationError):
+            self._known[key] = load(REPORT, await asyncio.to_thread((self.cache / key).read_bytes))
+        except (OSError, ValueError):
             return
 
     async def _run(self, commit: str, select: Sequence[str], *, coverage: bool, contexts: bool) -> TestReport:

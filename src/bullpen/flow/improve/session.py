@@ -15,6 +15,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
 from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.kernel.json_text import dump, load
 from bullpen.sessions import queries
 from bullpen.sessions.actions import note_facts
 from bullpen.testing.base import Environment
@@ -71,8 +72,8 @@ async def remember(means: Means, session_id: SessionId, opened: Opened, environm
         await note_facts(
             uow,
             session_id,
-            opened=OPENED.dump_json(opened).decode(),
-            environment=ENVIRONMENT.dump_json(environment).decode(),
+            opened=dump(OPENED, opened),
+            environment=dump(ENVIRONMENT, environment),
         )
 
 
@@ -80,17 +81,17 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     async with means.database.view(means.actor) as uow:
         stored = await queries.get_session(uow, session_id)
         approved = await approved_rules(uow, session_id)
-    opened = OPENED.validate_json(stored.metadata["opened"])
+    opened = load(OPENED, stored.metadata["opened"])
     tests = ProjectTests(
         mirror=Path(opened.mirror),
         folder=means.folder(session_id).worktrees,
         cache=means.settings.home / "cache" / "tests",
-        environment=ENVIRONMENT.validate_json(stored.metadata["environment"]),
+        environment=load(ENVIRONMENT, stored.metadata["environment"]),
         sandbox=means.sandbox,
         limits=means.test_limits(),
         lanes=means.lanes,
     )
     spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
-    asked = OPTIONS.validate_json(stored.options)
+    asked = load(OPTIONS, stored.options)
     options = replace(asked, approve=(*asked.approve, *approved))
     return ImproveSession(session_id, options, opened, tests, stored.created_at, spent=spent)

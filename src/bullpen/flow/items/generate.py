@@ -1,7 +1,7 @@
 """Work items from findings: one for each rule in each file, worded by the template of its concern."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from itertools import groupby
@@ -59,6 +59,27 @@ def draft_items(
     return sorted(drafts, key=lambda draft: (-draft.severity, draft.path, draft.rule, draft.lines))
 
 
+def reworded(draft: ItemDraft, findings: Sequence[Finding]) -> ItemDraft:
+    """The draft for these of its findings alone: places, fingerprints and a title that speaks of no more than those.
+
+    Its id stays: it is still that item, or a part of it. With no findings it stays as it is.
+    """
+    if not findings:
+        return draft
+    ordered = sorted(findings, key=lambda one: (one.place.line, one.fingerprint))
+    return replace(
+        draft,
+        title=_templates()[draft.kind].title.format_map(_words(ordered, None)),
+        lines=tuple(sorted({one.place.line for one in ordered})),
+        evidence=tuple(_witnessed(one) for one in ordered),
+        fingerprints=tuple(sorted(one.fingerprint for one in ordered)),
+    )
+
+
+def _witnessed(finding: Finding) -> str:
+    return f"{finding.place}: {finding.message} ({', '.join(finding.witnesses)})"
+
+
 def _alike(finding: Finding) -> tuple[str, str, str]:
     """What makes findings one item: the same rule in the same file, mended in the same way."""
     return finding.place.path, finding.rule, finding.fix
@@ -83,7 +104,7 @@ def _draft(session_id: SessionId, alike: Sequence[Finding], find_recipe: FindRec
         lines=tuple(sorted({one.place.line for one in alike})),
         concern=first.concern,
         severity=max(one.severity for one in alike),
-        evidence=tuple(f"{one.place}: {one.message} ({', '.join(one.witnesses)})" for one in alike),
+        evidence=tuple(_witnessed(one) for one in alike),
         acceptance=tuple(line.format_map(words) for line in template.acceptance),
         proof=template.proof.format_map(words),
         effort_minutes=template.effort_minutes + 2 * (len(alike) - 1),

@@ -1,3 +1,5 @@
 """Reasons an item carries that others must be able to tell apart."""
 
 BEYOND = "beyond the number of items asked for (--max)"
+MENDED = "an earlier change mended it"
+REFUSED_BEFORE = "refused before: "  # and why; what follows is for people

@@ -8,6 +8,7 @@ from pydantic import TypeAdapter
 from bullpen import __version__
 from bullpen.domain.session import Session
 from bullpen.domain.work_item import ItemDraft
+from bullpen.kernel.json_text import dump, load
 
 REFUSED: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
 LONGEST_REASON = 300
@@ -21,13 +22,13 @@ def refusal_key(draft: ItemDraft) -> str:
 
 def with_refusal(facts: Mapping[str, str], draft: ItemDraft, reason: str) -> str:
     """A session's refusals, as it keeps them, with one more."""
-    known = REFUSED.validate_json(facts.get("refused", "{}"))
-    return REFUSED.dump_json({**known, refusal_key(draft): reason[:LONGEST_REASON]}).decode()
+    known = load(REFUSED, facts.get("refused", "{}"))
+    return dump(REFUSED, {**known, refusal_key(draft): reason[:LONGEST_REASON]})
 
 
 def refused_before(sessions: Sequence[Session]) -> dict[str, str]:
     """Reasons by key, from the sessions of a project; the newest word holds."""
     reasons: dict[str, str] = {}
     for session in reversed(sessions):
-        reasons |= REFUSED.validate_json(session.metadata.get("refused", "{}"))
+        reasons |= load(REFUSED, session.metadata.get("refused", "{}"))
     return reasons

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from bullpen.analysis import queries as findings_queries
@@ -17,12 +18,14 @@ from bullpen.domain.events.improve import (
     TestsRun,
 )
 from bullpen.domain.events.session import StageReached
+from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
 from bullpen.domain.session import Stage
 from bullpen.domain.test_report import TestReport
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.items.generate import reworded
 from bullpen.flow.reports.base import Ground, ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
@@ -64,7 +67,7 @@ async def gather(
         tests_before=before,
         tests_after=second or before,
         looked_again=second is not None,
-        stories=tuple(await _stories(uow, Path(ground.mirror), session_id)),
+        stories=tuple(await _stories(uow, Path(ground.mirror), session_id, found)),
         events=tuple(events),
         seconds=_seconds(events),
         cost=Money(sum(one.event.cost_micro_usd for one in events if isinstance(one.event, ModelReplied))),
@@ -84,18 +87,32 @@ def _second_look_told(events: Sequence[Recorded]) -> bool:
     return any(isinstance(one.event, RoastFinished) and one.event.when == "after" for one in events)
 
 
-async def _stories(uow: UnitOfWork, mirror: Path, session_id: SessionId) -> list[ItemStory]:
+async def _stories(
+    uow: UnitOfWork, mirror: Path, session_id: SessionId, found: Sequence[Finding]
+) -> list[ItemStory]:
     items = await queries.list_items(uow, session_id)
-    return [await _story(uow, mirror, session_id, item) for item in items]
+    return [await _story(uow, mirror, session_id, item, found) for item in items]
 
 
-async def _story(uow: UnitOfWork, mirror: Path, session_id: SessionId, item: WorkItem) -> ItemStory:
+async def _story(
+    uow: UnitOfWork, mirror: Path, session_id: SessionId, item: WorkItem, found: Sequence[Finding]
+) -> ItemStory:
     if item.state is ItemState.PROPOSED:  # nobody has touched it: there is no more to know
         return ItemStory(item, None, b"")
     whole = await queries.get_item(uow, session_id, item.id)
     if item.state is not ItemState.DONE or not item.change:
         return ItemStory(whole, None, b"")
-    return ItemStory(whole, await _evidence(uow, item.change), await _patch(mirror, item.change))
+    evidence = await _evidence(uow, item.change)
+    return ItemStory(_as_landed(whole, evidence, found), evidence, await _patch(mirror, item.change))
+
+
+def _as_landed(item: WorkItem, evidence: Evidence | None, found: Sequence[Finding]) -> WorkItem:
+    """With a title that claims no more places than its evidence says are gone."""
+    gone = set(evidence.findings_gone) & set(item.draft.fingerprints) if evidence else set[str]()
+    if len(gone) == len(item.draft.fingerprints):
+        return item
+    part = reworded(item.draft, [one for one in found if one.fingerprint in gone])
+    return replace(item, draft=replace(item.draft, title=part.title))
 
 
 async def _evidence(uow: UnitOfWork, change: str) -> Evidence | None:

@@ -8,66 +8,38 @@ from shlex import quote
 
 from bullpen.analysis.persona_cards import speak
 from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished, TimeSpent
+from bullpen.domain.events.session import StageReached
 from bullpen.domain.finding import Concern, Finding, Severity
 from bullpen.domain.session import Stage
 from bullpen.domain.test_report import SuiteEnd, TestOutcome, TestReport
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.items.reasons import BEYOND
+from bullpen.flow.items import outcome
+from bullpen.flow.items.outcome import Outcome
 from bullpen.flow.reports.base import ItemStory, RunReport
 
 MOST_LEFT = 40  # findings listed one by one
 MOST_SAID = 3  # sentences of one persona
 
 
-class Outcome(StrEnum):
-    """What became of an item. Every item has exactly one."""
-
-    LANDED = "landed"
-    FAILED = "failed"
-    NEEDS_APPROVAL = "needs-approval"
-    DECLINED = "declined"
-    NO_RECIPE = "no-recipe"
-    BEYOND_LIMIT = "beyond-limit"
-    NOT_NEEDED = "not-needed"
-    ILL_DEFINED = "ill-defined"
-    NOT_STARTED = "not-started"
-    UNFINISHED = "unfinished"
-
-
-UNDONE = tuple(outcome for outcome in Outcome if outcome is not Outcome.LANDED)
+UNDONE = tuple(one for one in Outcome if one is not Outcome.LANDED)
 SEVERITIES = tuple(sorted(Severity, reverse=True))
 
 
 def outcome_of(item: WorkItem) -> Outcome:
-    """What became of an item, from its state and from whether it was ever worked on."""
+    """What became of an item, as its records tell."""
+    first = item.history[0].state if item.history else item.state
     worked = any(step.state is ItemState.IN_PROGRESS for step in item.history)
-    match item.state:
-        case ItemState.DONE:
-            return Outcome.LANDED
-        case ItemState.BLOCKED:
-            return Outcome.FAILED if worked else Outcome.NEEDS_APPROVAL
-        case ItemState.REJECTED:
-            return Outcome.NOT_NEEDED if worked else Outcome.ILL_DEFINED
-        case ItemState.PROPOSED:
-            return _why_only_proposed(item)
-        case ItemState.READY:
-            return Outcome.NOT_STARTED
-        case ItemState.IN_PROGRESS | ItemState.IN_REVIEW:
-            return Outcome.UNFINISHED
-
-
-def _why_only_proposed(item: WorkItem) -> Outcome:
-    if not item.draft.recipe:
-        return Outcome.NO_RECIPE
-    return Outcome.BEYOND_LIMIT if item.reason == BEYOND else Outcome.DECLINED
+    return outcome.outcome_of(
+        item.state, first=first, worked=worked, recipe=item.draft.recipe, reason=item.reason
+    )
 
 
 def by_outcome(report: RunReport) -> Mapping[Outcome, tuple[ItemStory, ...]]:
     """All items by what became of them, in their order; an outcome that nothing has is there with none."""
-    groups: dict[Outcome, list[ItemStory]] = {outcome: [] for outcome in Outcome}
+    groups: dict[Outcome, list[ItemStory]] = {one: [] for one in Outcome}
     for story in report.stories:
         groups[outcome_of(story.item)].append(story)
-    return {outcome: tuple(stories) for outcome, stories in groups.items()}
+    return {one: tuple(stories) for one, stories in groups.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +176,19 @@ def headline(report: RunReport) -> Headline:
     landed = len(groups[Outcome.LANDED])
     if report.session.stage in (Stage.FAILED, Stage.CANCELLED):
         sentence = f"The session {_ENDED[report.session.stage]}; {plural(landed, 'commit')} had landed."
-        return Headline(sentence, _detail(report), Tone.BAD)
+        return Headline(sentence, f"{ended_because(report)} {_detail(report)}".strip(), Tone.BAD)
     if not report.stories:
         return Headline(_nothing_found(report), _detail(report), Tone.QUIET)
     if not landed:
         return Headline(_nothing_landed(report, len(groups[Outcome.FAILED])), _detail(report), Tone.QUIET)
     sentence = f"{_landed_in_words(report, groups[Outcome.LANDED])}; {_regressions_in_words(report)}."
     return Headline(sentence, _detail(report), Tone.BAD if regressions(report) else Tone.GOOD)
+
+
+def ended_because(report: RunReport) -> str:
+    """Why the session ended where it did, in the words of the error; empty where it came to its ordinary end."""
+    reached = [one.event for one in report.events if isinstance(one.event, StageReached)]
+    return reached[-1].reason if reached and Stage(reached[-1].stage) in _ENDED else ""
 
 
 _ENDED = {Stage.FAILED: "failed", Stage.CANCELLED: "was cancelled"}
@@ -230,13 +208,14 @@ def _nothing_landed(report: RunReport, tried: int) -> str:
 def _landed_in_words(report: RunReport, landed: Sequence[ItemStory]) -> str:
     """Items a recipe did, of those one could do; and items a model did by itself.
 
-    Left out are items whose recipe declined, and those that an earlier change had mended: there was nothing to do.
+    Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, or a
+    person turned them down.
     """
     by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
     by_model = len(landed) - by_recipe
+    out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN)
     known = sum(
-        bool(story.item.draft.recipe) and outcome_of(story.item) not in (Outcome.DECLINED, Outcome.NOT_NEEDED)
-        for story in report.stories
+        bool(story.item.draft.recipe) and outcome_of(story.item) not in out for story in report.stories
     )
     if not by_recipe:
         return f"{plural(by_model, 'item')} landed as {'a commit' if by_model == 1 else 'commits'}"
@@ -267,12 +246,18 @@ def _detail(report: RunReport) -> str:
 def _tests_in_words(report: RunReport) -> str:
     before, after = tally(report.tests_before), tally(report.tests_after)
     if not before.total and not after.total:
-        return "no tests were run"
+        return _ENDS.get(before.end, "no tests were run")
     if not report.looked_again:
         return f"{before.passed} of {plural(before.total, 'test')} pass"
     return (
         f"{after.passed} of {plural(after.total, 'test')} pass, {before.passed} of {before.total} did before"
     )
+
+
+_ENDS = {
+    SuiteEnd.TIMEOUT: "the tests did not come to an end in the time they had",
+    SuiteEnd.KILLED: "the tests were killed",
+}
 
 
 def plural(count: int, noun: str) -> str:
@@ -298,7 +283,7 @@ _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
     ),
     Outcome.NEEDS_APPROVAL: (
         "Waiting for your yes",
-        "A recipe knows how, but the change may alter behaviour. Approve the rules you agree with and run again.",
+        "A recipe knows how, but the change may alter behaviour. Approve the rules you agree with; the session then goes on.",
     ),
     Outcome.NO_RECIPE: (
         "No recipe knows how",
@@ -308,6 +293,10 @@ _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
         "The recipe declined",
         "A recipe for the rule looked at these places and its conditions are not met. A person or a language model can take them on.",
     ),
+    Outcome.REFUSED_BEFORE: (
+        "Refused in an earlier session",
+        "The same change to the same code was refused before. Name the rule with --only to have it tried again.",
+    ),
     Outcome.BEYOND_LIMIT: (
         "Beyond the number asked for",
         "They are ready to be worked on. Run again with a larger --max.",
@@ -316,6 +305,7 @@ _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
         "Mended on the way",
         "An earlier change of this run mended them; nothing is left to do.",
     ),
+    Outcome.TURNED_DOWN: ("Turned down", "Somebody said no to them, or cancelled their task."),
     Outcome.ILL_DEFINED: ("Not defined well enough", "The finding does not say enough to act on it safely."),
     Outcome.NOT_STARTED: ("Not started", "This was a dry run, or it ended early. Run again to work on them."),
     Outcome.UNFINISHED: (
@@ -329,11 +319,9 @@ def undone_groups(report: RunReport) -> tuple[UndoneGroup, ...]:
     """Items that did not land, by why; groups with no items are left out."""
     groups = by_outcome(report)
     return tuple(
-        UndoneGroup(
-            outcome, *_UNDONE_WORDS[outcome], _way_command(report, outcome, groups[outcome]), groups[outcome]
-        )
-        for outcome in UNDONE
-        if groups[outcome]
+        UndoneGroup(one, *_UNDONE_WORDS[one], _way_command(report, one, groups[one]), groups[one])
+        for one in UNDONE
+        if groups[one]
     )
 
 
@@ -342,7 +330,8 @@ def _way_command(report: RunReport, outcome: Outcome, stories: Sequence[ItemStor
     match outcome:
         case Outcome.NEEDS_APPROVAL:
             rules = sorted({story.item.draft.rule for story in stories})
-            return " ".join([start, *(f"--approve {quote(rule)}" for rule in rules)])
+            again = [f"--resume --session {report.session.id}"] if report.commit else []
+            return " ".join([start, *again, *(f"--approve {quote(rule)}" for rule in rules)])
         case Outcome.BEYOND_LIMIT:
             return f"{start} --max {_startable(report)}"
         case Outcome.UNFINISHED:
@@ -353,7 +342,13 @@ def _way_command(report: RunReport, outcome: Outcome, stories: Sequence[ItemStor
 
 def _startable(report: RunReport) -> int:
     """How many items could be worked on without anybody's yes."""
-    kept = (Outcome.DECLINED, Outcome.NEEDS_APPROVAL, Outcome.ILL_DEFINED)
+    kept = (
+        Outcome.DECLINED,
+        Outcome.NEEDS_APPROVAL,
+        Outcome.ILL_DEFINED,
+        Outcome.TURNED_DOWN,
+        Outcome.REFUSED_BEFORE,
+    )
     return sum(
         bool(story.item.draft.recipe) and outcome_of(story.item) not in kept for story in report.stories
     )

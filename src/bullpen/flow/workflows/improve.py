@@ -24,7 +24,8 @@ from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.improve.conclude import Concluded, conclude
+from bullpen.flow.blind import require_sight
+from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_possible
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
 from bullpen.flow.improve.look import Looked, Moment, View, look
@@ -35,9 +36,11 @@ from bullpen.flow.improve.plan import Planned, item_task, plan, propose_rest, ro
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
+from bullpen.flow.steer import cancelled_items, give_tasks, in_order
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
+from bullpen.kernel.json_text import dump, load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.recipes.base import Catalogue
 from bullpen.sessions import queries as session_queries
@@ -99,10 +102,10 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        ended = Ended(
-            Stage.FAILED, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status
-        )
         await _reach(bench, session_id, Stage.FAILED, error.sentence)
+        unwritten = await write_reports_if_possible(bench.means, session_id)
+        problem = f"{error.sentence} There is no report: {unwritten}" if unwritten else error.sentence
+        ended = Ended(Stage.FAILED, problem=problem, remedy=error.remedy, exit_status=error.exit_status)
     async with bench.means.database.transaction(bench.means.actor) as uow:
         run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
         await note_facts(uow, session_id, run_ended=run)
@@ -113,10 +116,11 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     means = bench.means
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
-    options = OPTIONS.validate_json(stored.options)
+    options = load(OPTIONS, stored.options)
     opened = await step("open", Opened, partial(_open, bench, session_id))
     place = await step("place", Place, partial(_place, bench, session_id, opened))
-    await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    require_sight(looked.findings, looked.failures)
     await step("plan", Planned, partial(_plan, bench, session_id))
     if not options.dry_run:
         place = await _first_change(bench, session_id, opened, place)
@@ -162,8 +166,8 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
-        return OPENED.validate_json(stored.metadata["opened"])
-    opened = await open_repository(means, session_id, OPTIONS.validate_json(stored.options))
+        return load(OPENED, stored.metadata["opened"])
+    opened = await open_repository(means, session_id, load(OPTIONS, stored.options))
     started = now()
     environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
@@ -216,19 +220,26 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
     async with means.database.view(means.actor) as uow:
         items = await queries.list_items(uow, session_id)
         stored = await session_queries.get_session(uow, session_id)
+        tasks = await queries.list_tasks(uow, session_id)
     if stored.paused:
         return Chosen((), paused=True)
     begun = tuple(item.id for item in items if item.state is ItemState.IN_PROGRESS)
     if begun:  # chosen before a crash, which came before the choice was kept
         return Chosen(begun)
-    waiting = [item for item in items if item.state is ItemState.READY]
-    ended = frozenset(item.id for item in items if item.state is not ItemState.READY)
+    cancelled = cancelled_items(tasks)
+    ready = [item for item in items if item.state is ItemState.READY]
+    waiting = in_order([item for item in ready if item.id not in cancelled], tasks)
+    ended = frozenset(item.id for item in items) - {item.id for item in waiting}
     size = min(means.settings.batch, 2 * 4**wave)
     chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
     if chosen:
         for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
             await _advance(bench, session_id, stage)
     async with means.database.transaction(means.actor) as uow:
+        for item in ready:
+            if item.id in cancelled:
+                await move_item(uow, session_id, item.id, ItemState.REJECTED, reason=cancelled[item.id])
+        await give_tasks(uow, session_id, chosen)
         for item in chosen:
             await move_item(uow, session_id, item.id, ItemState.IN_PROGRESS)
             await move_task(uow, session_id, item_task(session_id, item.id), TaskState.RUNNING)
@@ -239,7 +250,7 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
 
 def _apart(stored: Session) -> frozenset[tuple[ItemId, ItemId]]:
     """Items whose changes met in a conflict: they are not worked side by side again."""
-    return frozenset(PAIRS.validate_json(stored.metadata.get("apart", "[]")))
+    return frozenset(load(PAIRS, stored.metadata.get("apart", "[]")))
 
 
 async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str]) -> list[ItemResult]:
@@ -247,7 +258,7 @@ async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str
         await start_child(
             "work_item",
             f"{session_id}:{wave}:{item}",
-            ORDER.dump_json(WorkOrder(session_id, item, wave, tip)).decode(),
+            dump(ORDER, WorkOrder(session_id, item, wave, tip)),
         )
         for item in chosen
     ]
@@ -262,20 +273,25 @@ async def _land(
     async with means.database.view(means.actor) as uow:
         items = {item.id: item for item in await queries.list_items(uow, session_id)}
         facts = (await session_queries.get_session(uow, session_id)).metadata
+        cancelled = cancelled_items(await queries.list_tasks(uow, session_id))
     if all(items[ItemId(one.item)].state is not ItemState.IN_PROGRESS for one in results):
         return facts["tip"]  # recorded before a crash, which came before the step's result was kept
+    results = [
+        replace(one, accepted=False, reason=cancelled[one.item]) if one.item in cancelled else one
+        for one in results
+    ]
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
     batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
             if not one.accepted:
-                await _leave(uow, session_id, one)
+                await _leave(uow, session_id, one, cancelled=one.item in cancelled)
         ids = [one.draft.id for one in batch]
         await _record_landing(uow, means.recipes, session_id, landing, session.started_at, ids)
         stored = await session_queries.get_session(uow, session_id)
         met = {(ItemId(back.item), ItemId(back.met)) for back in landing.sent_back if back.met}
-        apart = PAIRS.dump_json(tuple(sorted(_apart(stored) | met))).decode()
+        apart = dump(PAIRS, tuple(sorted(_apart(stored) | met)))
         await note_facts(uow, session_id, tip=landing.tip, waves=str(wave + 1), apart=apart)
     return landing.tip
 
@@ -284,17 +300,18 @@ def _accepted(recipes: Catalogue, item: WorkItem, result: ItemResult) -> Accepte
     if result.evidence is None:
         raise LimitExceeded(f"{item.id} was accepted without evidence.")
     source = recipes.named(result.recipe).source if result.recipe else ""
-    return Accepted(item.draft, result.evidence, result.commit, source)
+    return Accepted(result.part or item.draft, result.evidence, result.commit, source)
 
 
-async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult) -> None:
+async def _leave(uow: UnitOfWork, session_id: SessionId, result: ItemResult, *, cancelled: bool) -> None:
+    over = result.already or cancelled
     state = ItemState.PROPOSED if result.declined else ItemState.BLOCKED
-    await move_item(
-        uow, session_id, result.item, ItemState.REJECTED if result.already else state, reason=result.reason
-    )
+    state = ItemState.REJECTED if over else state
+    await move_item(uow, session_id, result.item, state, reason=result.reason)
     task = TaskState.SKIPPED if result.already or result.declined else TaskState.FAILED
-    await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
-    if not result.already:
+    if not cancelled:
+        await move_task(uow, session_id, item_task(session_id, result.item), task, result.reason)
+    if not over:
         facts = (await session_queries.get_session(uow, session_id)).metadata
         draft = (await queries.get_item(uow, session_id, result.item)).draft
         await note_facts(uow, session_id, refused=with_refusal(facts, draft, result.reason))
@@ -316,7 +333,7 @@ async def _record_landing(
         )
         await keep_evidence(uow, session_id, landed.commit, landed.evidence)
         await propose_rest(uow, recipes, session_id, landed.item, landed.evidence.findings_gone)
-        uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at))
+        uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at, landed.title))
     for back in landing.sent_back:
         await _send_back(uow, session_id, back.item, back.reason)
         if not back.met and len(batch) > 1:
@@ -329,7 +346,8 @@ async def _send_back(uow: UnitOfWork, session_id: SessionId, item_id: str, reaso
     returns = sum(step.state is ItemState.READY for step in item.history)
     state = ItemState.READY if returns <= RETURNS else ItemState.BLOCKED
     await move_item(uow, session_id, item_id, state, reason=reason)
-    await move_task(uow, session_id, item_task(session_id, item_id), TaskState.WAITING, reason)
+    task = TaskState.WAITING if state is ItemState.READY else TaskState.FAILED
+    await move_task(uow, session_id, item_task(session_id, item_id), task, reason)
     uow.record(session_id, ChangeSentBack(item_id, reason))
 
 

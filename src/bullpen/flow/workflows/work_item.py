@@ -7,22 +7,27 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from bullpen.analysis import queries as findings_queries
-from bullpen.domain.errors import BullpenError
+from bullpen.domain.errors import BullpenError, Conflict
 from bullpen.domain.events.improve import ChangeProved, ChangeRefused
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
 from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.improve.assess import Hearing, assess, project_gates
+from bullpen.flow.improve.assess import Hearing, assess
 from bullpen.flow.improve.crew import Crew
 from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
+from bullpen.flow.improve.project_gates import project_gates
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
 from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import OpenSessions
+from bullpen.flow.items.generate import reworded
+from bullpen.flow.items.reasons import MENDED
+from bullpen.flow.steer import cancelled_items
 from bullpen.kernel.durable import Json, step
+from bullpen.kernel.json_text import load
 from bullpen.models.facts import approach_lines
 from bullpen.work import queries
 from bullpen.work.actions.tasks import move_task
@@ -34,6 +39,8 @@ ORDER: TypeAdapter[WorkOrder] = TypeAdapter(WorkOrder)
 class ItemResult:
     """How an item ended. ``commit`` holds its change upon the wave's tip; ``already`` means nothing was left to mend,
     ``declined`` that no recipe's conditions are met.
+
+    ``part`` is what of the item the change is about, where its developer took on only some of its places.
     """
 
     item: str
@@ -45,6 +52,7 @@ class ItemResult:
     evidence: Evidence | None = None
     recipe: str = ""
     tried: tuple[str, ...] = ()
+    part: ItemDraft | None = None
 
 
 RESULT: TypeAdapter[ItemResult] = TypeAdapter(ItemResult)
@@ -68,11 +76,12 @@ class _Tried:
     reason: str
     evidence: Evidence | None = field(default=None)
     commit: str = ""
+    part: ItemDraft | None = None
 
 
 async def work_item(bench: Bench, argument: str) -> Json:
     """The durable function. ``argument`` is a ``WorkOrder`` as JSON; the result an ``ItemResult`` as JSON values."""
-    order = ORDER.validate_json(argument)
+    order = load(ORDER, argument)
     feedback = Feedback()
     refused: _Tried | None = None
     for attempt in range(1, bench.means.settings.attempts + 1):
@@ -101,24 +110,23 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
         accepted=tried.accepted,
         reason=tried.reason,
         commit=tried.commit,
-        already=tried.reason == _ALREADY,
+        already=tried.reason == MENDED,
         declined=tried.developed.declined,
         evidence=tried.evidence,
         recipe=tried.developed.recipe,
         tried=tried.developed.tried,
+        part=tried.part,
     )
     return RESULT.dump_python(done, mode="json")
 
 
-_ALREADY = "an earlier change mended it"
-
-
 async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
     session, baseline = await bench.sessions.with_baseline(SessionId(order.session))
-    draft, findings = await _as_it_stands(bench, order)
-    if not findings:
-        return _Tried(Developed("", _ALREADY, "", ()), accepted=False, reason=_ALREADY)
     try:
+        await _require_wanted(bench, order)
+        draft, findings = await _as_it_stands(bench, order)
+        if not findings:
+            return _Tried(Developed("", MENDED, "", ()), accepted=False, reason=MENDED)
         await _show(bench, order, "develop", TaskState.RUNNING, f"attempt {attempt}")
         developed = await develop(bench.means, bench.crew, session, order, attempt, draft, findings, feedback)
         if not developed.tree:
@@ -156,7 +164,20 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     evidence = assessed.evidence
     await _tell(bench, order, attempt, evidence, assessed.reason)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
-    return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit)
+    return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit, part)
+
+
+async def _require_wanted(bench: Bench, order: WorkOrder) -> None:
+    """No attempt at an item whose task a person has cancelled since.
+
+    Raises:
+        Conflict: it was cancelled; the sentence is the reason that was given.
+    """
+    session_id = SessionId(order.session)
+    async with bench.means.database.view(bench.means.actor) as uow:
+        cancelled = cancelled_items(await queries.list_tasks(uow, session_id))
+    if order.item in cancelled:
+        raise Conflict(cancelled[order.item])
 
 
 async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tuple[Finding, ...]]:
@@ -170,10 +191,8 @@ async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tupl
 def _as_approached(draft: ItemDraft, findings: Sequence[Finding], developed: Developed) -> ItemDraft:
     """The part of an item its developer took on: where only some sites could be mended, the others stay findings."""
     lines = approach_lines(developed.approach)
-    if not lines:
-        return draft
-    mine = tuple(sorted(found.fingerprint for found in findings if found.place.line in lines))
-    return replace(draft, lines=tuple(sorted(lines)), fingerprints=mine)
+    part = reworded(draft, [found for found in findings if not lines or found.place.line in lines])
+    return replace(part, lines=tuple(sorted(lines))) if lines else part
 
 
 async def _show(bench: Bench, order: WorkOrder, phase: str, state: TaskState, note: str = "") -> None:

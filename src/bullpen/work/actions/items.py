@@ -39,6 +39,8 @@ async def propose_items(uow: UnitOfWork, session_id: SessionId, items: Sequence[
                 int(draft.severity),
                 item.priority.score,
                 item.quality,
+                draft.recipe,
+                item.state,
             ),
         )
         if item.state is not ItemState.PROPOSED or item.reason:

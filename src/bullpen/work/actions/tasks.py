@@ -78,13 +78,25 @@ async def cancel_task(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, r
 
 
 async def reorder_task(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, position: int) -> None:
-    """Give a waiting task another place among its siblings.
+    """Give a waiting task another place among its siblings, from 0 on; those behind it move up.
 
     Raises:
         Conflict: it is not waiting (any more).
     """
     await _edit_waiting(uow, session_id, task_id, position=position)
-    uow.record(session_id, TaskReordered(task_id, position))
+    nodes = await queries.list_tasks(uow, session_id)
+    parent = next(node.parent for node in nodes if node.id == task_id)
+    siblings = [node for node in nodes if node.parent == parent and node.id != task_id]
+    place = min(position, len(siblings))
+    for number, node in enumerate([*siblings[:place], None, *siblings[place:]]):
+        await _put_at(uow, session_id, node.id if node else task_id, number)
+    uow.record(session_id, TaskReordered(task_id, place))
+
+
+async def _put_at(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, position: int) -> None:
+    task = tables.task
+    chosen = uow.change_rows(task).where(task.c.session_id == session_id, task.c.id == task_id)
+    await uow.run(chosen.values(position=position))
 
 
 async def reassign_task(uow: UnitOfWork, session_id: SessionId, task_id: TaskId, role: str) -> None:

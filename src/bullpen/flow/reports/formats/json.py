@@ -238,6 +238,7 @@ class Document:
     cost_micro_usd: int
     notes: tuple[str, ...]
     limits: Mapping[str, str]
+    analyser_failures: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +314,7 @@ def document(report: RunReport) -> Document:
         cost_micro_usd=report.cost.micro_usd,
         notes=report.notes,
         limits=dict(report.limits),
+        analyser_failures=story.analyser_failures(report),
     )
 
 

@@ -25,6 +25,8 @@ _LEADS_AWAY = re.compile(r"(?<=www)\.|:(?=//)|(?<=mailto):|(?<=xmpp):", re.IGNOR
 _REASON_TOLD = (
     story.Outcome.FAILED,
     story.Outcome.DECLINED,
+    story.Outcome.REFUSED_BEFORE,
+    story.Outcome.TURNED_DOWN,
     story.Outcome.ILL_DEFINED,
     story.Outcome.UNFINISHED,
 )
@@ -105,7 +107,7 @@ def _join(blocks: Iterable[str]) -> str:
 def _full(report: RunReport, landed: Sequence[LandedChange], *, diffs: bool) -> Iterator[str]:
     headline = story.headline(report)
     yield f"# {prose(headline.sentence)}"
-    at = code(report.base[:12])
+    at = code(report.base[:12] or "no commit")
     yield f"{prose(report.name)} at {at}, session {code(report.session.id)}. {prose(headline.detail)}"
     yield from _take(report, landed)
     yield from _numbers(report)
@@ -148,6 +150,9 @@ def _numbers(report: RunReport) -> Iterator[str]:
             ("Lines covered", _share(shares[0]), _share(shares[1])),
         ],
     )
+    if report.tests_after.notes:
+        notes = report.tests_after.notes
+        yield _list((prose(shorten(one, 400)) for one in notes), len(notes), MOST_NAMES)
     if not report.looked_again:
         yield "There was no second look, so both columns are the same."
     yield _table(
