@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice, Policy
 from bullpen.flow.schedule.index import LEVELS, AgentIndex, Standing, worth
 
-MOST_LOOKED = 500  # once somebody is found: who would do better is then far down, and a decision stays short
+MOST_LOOKED = 200  # once somebody is found: who would do better is then far down, and a decision stays short
 
 
 @dataclass(slots=True)

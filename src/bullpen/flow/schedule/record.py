@@ -44,13 +44,15 @@ class Estimate:
 
 
 def estimate(record: Record, declared: float, prior: float, now: float, half_life: float) -> Estimate:
-    """Mean and deviation of a Beta distribution: ``prior`` tries at the ``declared`` skill, then what was measured.
+    """Mean and deviation of a Beta distribution: ``prior`` tries at what is usual for the agent, then fresh evidence.
 
-    A declaration is worth ``prior`` tries and no more, so an agent that lies is found out after a few.
+    What is usual is its whole record, begun with ``prior`` tries at the ``declared`` skill. A declaration is worth so
+    much and no more, so an agent that lies is found out after a few tries, and is not believed again when they fade.
     """
     left = _left(record, now, half_life)
+    usual = (prior * min(1.0, max(0.0, declared)) + record.wins) / (prior + record.tries)
     tries = prior + record.fresh_tries * left
-    mean = (prior * min(1.0, max(0.0, declared)) + record.fresh_wins * left) / tries
+    mean = (prior * usual + record.fresh_wins * left) / tries
     return Estimate(mean, math.sqrt(max(0.0, mean * (1.0 - mean)) / (tries + 1.0)))
 
 
