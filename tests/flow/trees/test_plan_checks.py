@@ -188,9 +188,13 @@ def _with_states(tasks: Sequence[TaskNode], state: dict[str, TaskState]) -> list
 @pytest.mark.parametrize("shape", ["deep", "wide"])
 def test_ten_thousand_tasks_are_planned_without_recursion(shape: str) -> None:
     count = 10_000
-    plan = [planned("t0")]
-    for n in range(1, count):
-        plan.append(planned(f"t{n}", f"t{n - 1}" if shape == "deep" else "t0", files=f"f{n}.py"))
+    plan = [
+        planned("t0"),
+        *(
+            planned(f"t{n}", f"t{n - 1}" if shape == "deep" else "t0", files=f"f{n}.py")
+            for n in range(1, count)
+        ),
+    ]
     bounds = Bounds(depth=count, breadth=count, tasks=count)
     check_plan(plan, (), bounds)
     leaves = count - 1 if shape == "wide" else 1
