@@ -12,7 +12,7 @@ from bullpen.flow.schedule.assign import assign
 from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice, Policy
 from bullpen.flow.schedule.choose import choose
 from bullpen.flow.schedule.index import AgentIndex
-from bullpen.flow.schedule.record import Record, estimate, with_outcome
+from bullpen.flow.schedule.record import Record, estimate, measured, with_outcome
 
 NOW = 1_000.0
 POLICY = Policy()
@@ -41,7 +41,7 @@ def refused(agents: list[Agent], what: Job) -> NoChoice:
 
 
 def track(wins: int, tries: int) -> dict[str, Record]:
-    return {"python": Record(wins, tries, wins, tries, NOW)}
+    return {"python": measured(wins, tries, NOW)}
 
 
 @st.composite
@@ -61,7 +61,7 @@ def one_agent(draw: st.DrawFn, name: str) -> Agent:
         skills,
         capacity,
         draw(st.integers(0, capacity)),
-        {one: Record(wins, tries, wins, tries, draw(st.floats(0, NOW))) for one in skills},
+        {one: measured(wins, tries, draw(st.floats(0, NOW))) for one in skills},
         Money(draw(st.sampled_from([0, 30_000, 2_000_000]))),
         draw(st.sampled_from([1.0, 60.0])),
         draw(st.sampled_from(["", "north", "south"])),
@@ -120,7 +120,7 @@ def test_the_index_chooses_whom_looking_at_everybody_would_choose(agents: list[A
 
 @pytest.mark.req("SCH-01")
 def test_the_reason_is_one_sentence_of_numbers() -> None:
-    record = {"python": Record(12, 13, 12.0, 13.0, NOW)}
+    record = {"python": measured(12, 13, NOW)}
     found = chosen([agent("QA-2", 0.7, load=1, records=record, cost=Money(30_000))], job())
     assert found.reason == "QA-2: capability 0.9, load 1/4, 12 of 13 past successes, $0.03"
 
@@ -184,7 +184,7 @@ def test_who_failed_at_it_is_chosen_again_only_if_nobody_else_is_free() -> None:
 @pytest.mark.req("SCH-01")
 @given(st.floats(0, 1), st.integers(0, 200), st.integers(0, 200))
 def test_an_estimate_is_a_chance_and_measuring_outweighs_a_lie(skill: float, wins: int, losses: int) -> None:
-    record = Record(wins, wins + losses, wins, wins + losses, NOW)
+    record = measured(wins, wins + losses, NOW)
     found = estimate(record, skill, POLICY.prior, NOW, POLICY.half_life)
     assert 0 <= found.mean <= 1
     assert 0 <= found.deviation <= 0.5
@@ -204,11 +204,11 @@ def test_a_liar_loses_its_place_after_a_few_failures() -> None:
 
 @pytest.mark.req("SCH-01")
 def test_evidence_fades_so_an_agent_that_got_better_is_tried_again() -> None:
-    failed = {"python": Record(0, 6, 0, 6, 0.0)}
+    failed = {"python": measured(0, 6, 0.0)}
     agents = [agent("b", 0.9, records=failed), agent("a", 0.6, records=track(12, 20))]
     assert chosen(agents, job()).agent == "a"
-    later = AgentIndex(agents, POLICY, 10 * POLICY.half_life)
-    found = choose(later, job(), 10 * POLICY.half_life)
+    later = AgentIndex(agents, POLICY, 100 * POLICY.half_life)
+    found = choose(later, job(), 100 * POLICY.half_life)
     assert isinstance(found, Choice)
     assert found.agent == "b"
 

@@ -60,16 +60,16 @@ class Policy:
     ``load`` is taken off a full agent, ``cost`` for each dollar, ``late`` where the deadline would be missed;
     ``local`` is added where the workspace is. ``curiosity`` is how many standard deviations an uncertain agent is
     given in advance, so that it is tried again. ``prior`` is how many tries a declaration is worth, ``half_life``
-    how many seconds it takes evidence to count half.
+    how many seconds it takes evidence to count half at the middle pace (see ``record``).
     """
 
     load: float = 0.02
     cost: float = 0.05
     local: float = 0.03
     late: float = 0.5
-    curiosity: float = 0.5
+    curiosity: float = 0.25
     prior: float = 2.0
-    half_life: float = 7 * 86_400.0
+    half_life: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,11 +51,12 @@ def component_tasks(
     planned: list[PlannedTask] = []
     for number, one in enumerate(found):
         extent = Extent(sum(places.get(path, 1) for path in one.files), len(one.files))
-        more = f" and {len(one.files) - 1} more" if len(one.files) > 1 else ""
+        first, *others = one.files
+        more = f" and {len(others)} more" if others else ""
         task = TaskNode(
             names[number],
             parent.id,
-            f"{parent.title}: {one.files[0]}{more}",
+            f"{parent.title}: {first}{more}",
             "component",
             role,
             depends_on=tuple(names[before] for before in one.after),
