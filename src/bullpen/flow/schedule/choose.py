@@ -7,9 +7,9 @@ looked at from the best downward, and the search ends when nobody further down c
 from dataclasses import dataclass
 
 from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice, Policy
-from bullpen.flow.schedule.index import LEVELS, AgentIndex, Standing, worth
+from bullpen.flow.schedule.index import LEVELS, AgentIndex, Standing
 
-MOST_LOOKED = 200  # once somebody is found: who would do better is then far down, and a decision stays short
+MOST_LOOKED = 100  # once somebody is found: who would do better is then far down, and a decision stays short
 
 
 @dataclass(slots=True)
@@ -27,69 +27,70 @@ class _Best:
         return self.standing is not None and (-bound, agent) > (-self.score, self.standing.agent.id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Who is looked for: able to do all that is ``wanted``, and not one of ``without``."""
+
+    job: Job
+    wanted: tuple[str, ...]
+    without: frozenset[str]
+    now: float
+
+
 def choose(index: AgentIndex, job: Job, now: float) -> Choice | NoChoice:
     """The agent with the best score for the job, or the reason why there is none.
 
     Agents that failed at the job are taken only if nobody else is free. The same index, job and time give the same
-    choice.
+    choice. Where a deadline or several capabilities make agents incomparable by one order, the search ends after
+    ``MOST_LOOKED`` of them with the best so far.
     """
     wanted = tuple(dict.fromkeys(job.capabilities))
     if not wanted:
         return NoChoice(
             job.task, "The job names no capability, so nobody can be matched to it.", hopeless=True
         )
-    best = _search(index, job, wanted, now, job.not_by | job.tried)
+    best = _search(index, _Wish(job, wanted, job.not_by | job.tried, now))
     if best.standing is None and job.tried:
-        best = _search(index, job, wanted, now, job.not_by)
+        best = _search(index, _Wish(job, wanted, job.not_by, now))
     if best.standing is None:
         return _why_nobody(index, job, wanted)
     return _choice(job, wanted, best, best.standing, now)
 
 
-def _search(
-    index: AgentIndex, job: Job, wanted: tuple[str, ...], now: float, without: frozenset[str]
-) -> _Best:
+def _search(index: AgentIndex, wish: _Wish) -> _Best:
     best = _Best()
-    places = (job.place, None) if job.place else (None,)
     left = MOST_LOOKED
-    for place in places:
+    for place in (wish.job.place, None) if wish.job.place else (None,):
         for level in range(LEVELS):
-            left = _search_order(index, job, wanted, (level, place), now, without, best, left)
+            left -= _search_order(index, wish, level, place, best, left)
     return best
 
 
 def _search_order(
-    index: AgentIndex,
-    job: Job,
-    wanted: tuple[str, ...],
-    where: tuple[int, str | None],
-    now: float,
-    without: frozenset[str],
-    best: _Best,
-    left: int,
+    index: AgentIndex, wish: _Wish, level: int, place: str | None, best: _Best, most: int
 ) -> int:
-    """Look at agents of one load and place, best first; returns how many more may be looked at."""
-    level, place = where
+    """Look at agents of one load and place, best first, and offer them to ``best``; returns how many were looked at."""
     extra = _extra(index.policy, level, place is not None)
-    rarest = min((index.order(one, level, place) for one in wanted), key=len)
+    rarest = min((index.order(one, level, place) for one in wish.wanted), key=len)
+    looked = 0
     for minus_worth, agent in rarest:
-        if best.is_out_of_reach(extra - minus_worth, agent) or (left <= 0 and best.standing):
+        if best.is_out_of_reach(extra - minus_worth, agent) or (looked >= most and best.standing):
             break
-        left -= 1
+        looked += 1
         standing = index.standing(agent)
-        if agent not in without and all(one in standing.merit for one in wanted):
-            best.offer(_score(index.policy, standing, job, wanted, now), standing)
-    return left
+        if agent not in wish.without and all(one in standing.worth for one in wish.wanted):
+            best.offer(_score(index.policy, standing, wish), standing)
+    return looked
 
 
 def _extra(policy: Policy, level: int, local: bool) -> float:
     return (policy.local if local else 0.0) - policy.load * level / LEVELS
 
 
-def _score(policy: Policy, standing: Standing, job: Job, wanted: tuple[str, ...], now: float) -> float:
-    least = min(worth(standing, one, policy) for one in wanted)
-    score = _extra(policy, standing.level or 0, _is_local(standing.agent, job)) + least
-    return score - policy.late if _is_late(standing.agent, job, now) else score
+def _score(policy: Policy, standing: Standing, wish: _Wish) -> float:
+    least = min(map(standing.worth.__getitem__, wish.wanted))
+    score = _extra(policy, standing.level or 0, _is_local(standing.agent, wish.job)) + least
+    return score - policy.late if _is_late(standing.agent, wish.job, wish.now) else score
 
 
 def _is_local(agent: Agent, job: Job) -> bool:
@@ -102,7 +103,7 @@ def _is_late(agent: Agent, job: Job, now: float) -> bool:
 
 def _choice(job: Job, wanted: tuple[str, ...], best: _Best, standing: Standing, now: float) -> Choice:
     agent = standing.agent
-    weakest = min(wanted, key=lambda one: standing.merit[one])
+    weakest = min(wanted, key=standing.worth.__getitem__)
     record = agent.record(weakest)
     return Choice(
         job.task,

@@ -17,20 +17,14 @@ _Key = tuple[str, int, str | None]
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An agent as indexed: what it is worth at each capability, before load, place and deadline.
-
-    ``merit`` is the estimated chance of success, plus curiosity; ``means`` without it.
+    """An agent as indexed. ``means`` are its estimated chances of success by capability; ``worth`` is a chance with
+    curiosity added and cost taken off, before load, place and deadline.
     """
 
     agent: Agent
-    merit: dict[str, float]
+    worth: dict[str, float]
     means: dict[str, float]
     level: int | None
-
-    @property
-    def expense(self) -> float:
-        """What one job costs, in dollars."""
-        return self.agent.cost.micro_usd / 1_000_000
 
 
 class AgentIndex:
@@ -44,7 +38,7 @@ class AgentIndex:
         for agent in agents:
             self._note(_standing(agent, policy, now))
         for standing in self._standings.values():
-            for key, entry in _entries(standing, policy):
+            for key, entry in _entries(standing):
                 self._orders.setdefault(key, []).append(entry)
         for order in self._orders.values():
             order.sort()
@@ -76,7 +70,7 @@ class AgentIndex:
         self.drop(agent.id, forget=False)
         standing = _standing(agent, self.policy, now)
         self._note(standing)
-        for key, entry in _entries(standing, self.policy):
+        for key, entry in _entries(standing):
             insort(self._orders.setdefault(key, []), entry)
 
     def drop(self, agent: str, *, forget: bool = True) -> None:
@@ -84,13 +78,13 @@ class AgentIndex:
         standing = self._standings.get(agent)
         if standing is None:
             return
-        for key, entry in _entries(standing, self.policy):
+        for key, entry in _entries(standing):
             order = self._orders[key]
             del order[bisect_left(order, entry)]
         if forget:
             del self._standings[agent]
 
-    def refresh(self, now: float, count: int = 8) -> None:
+    def refresh(self, now: float, count: int = 2) -> None:
         """Reckon the next ``count`` agents anew, in turn: evidence fades, so an agent left alone is tried again."""
         for _ in range(min(count, len(self._standings))):
             if not self._turn:
@@ -103,19 +97,15 @@ class AgentIndex:
         self._standings[standing.agent.id] = standing
 
 
-def worth(standing: Standing, capability: str, policy: Policy) -> float:
-    """Merit less expense."""
-    return standing.merit[capability] - policy.cost * standing.expense
-
-
 def _standing(agent: Agent, policy: Policy, now: float) -> Standing:
     means: dict[str, float] = {}
-    merit: dict[str, float] = {}
+    worth: dict[str, float] = {}
+    cost = policy.cost * agent.cost.micro_usd / 1_000_000
     for capability, declared in agent.capabilities.items():
         found = estimate(agent.record(capability), declared, policy.prior, now, policy.half_life)
         means[capability] = found.mean
-        merit[capability] = found.mean + policy.curiosity * found.deviation
-    return Standing(agent, merit, means, _level(agent))
+        worth[capability] = found.mean + policy.curiosity * found.deviation - cost
+    return Standing(agent, worth, means, _level(agent))
 
 
 def _level(agent: Agent) -> int | None:
@@ -125,11 +115,11 @@ def _level(agent: Agent) -> int | None:
     return max(0, agent.load) * LEVELS // agent.capacity
 
 
-def _entries(standing: Standing, policy: Policy) -> Iterator[tuple[_Key, _Entry]]:
+def _entries(standing: Standing) -> Iterator[tuple[_Key, _Entry]]:
     if standing.level is None:
         return
-    for capability in standing.merit:
-        entry = (-worth(standing, capability, policy), standing.agent.id)
+    for capability, worth in standing.worth.items():
+        entry = (-worth, standing.agent.id)
         yield (capability, standing.level, None), entry
         if standing.agent.place:
             yield (capability, standing.level, standing.agent.place), entry
