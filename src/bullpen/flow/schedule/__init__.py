@@ -1,0 +1,1 @@
+"""Which agent does which task, and why: functions over snapshots, without I/O and without tokens."""
