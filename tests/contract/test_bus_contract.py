@@ -26,6 +26,8 @@ EVERY = [
     "memory",
     "sqlite",
     pytest.param("postgresql", marks=pytest.mark.needs("postgresql")),
+    pytest.param("redis", marks=pytest.mark.needs("redis")),
+    pytest.param("nats", marks=pytest.mark.needs("nats")),
 ]
 BETWEEN_PROCESSES = EVERY[1:]
 
@@ -41,6 +43,8 @@ def address(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Where its messages are kept."""
     if kind == "postgresql":
         return request.getfixturevalue("postgres_url")
+    if kind in ("redis", "nats"):
+        return request.getfixturevalue("empty_broker")(kind).url
     return {"memory": "memory:", "sqlite": f"sqlite:///{tmp_path / 'bus.db'}"}[kind]
 
 
