@@ -140,6 +140,7 @@ class Bus:
 
     async def _next(self, actor: Actor, queue: str, waker: asyncio.Event) -> Message:
         while True:
+            _heed_cancelling()
             waker.clear()
             for delivery in await self.backend.claim(actor.organization_id, [queue], 1):
                 await self.backend.ack([delivery])
@@ -201,6 +202,7 @@ class Bus:
         held: dict[str, Delivery] = {}
         async with self._keeping(held), self._waking(actor, inbox) as waker:
             while True:
+                _heed_cancelling()
                 waker.clear()
                 try:
                     taken = await self.take(actor, inbox, batch)
@@ -250,12 +252,22 @@ class Bus:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
+            for delivery in held.values():  # of a batch that was interrupted
+                with suppress(Unavailable):
+                    await self.backend.retry(delivery, 0)
 
     @asynccontextmanager
     async def _waking(self, actor: Actor, inbox: Sequence[str]) -> AsyncGenerator[asyncio.Event]:
         waker = asyncio.Event()
         async with self.backend.listening(actor.organization_id, inbox, waker.set):
             yield waker
+
+
+def _heed_cancelling() -> None:
+    """Before Python 3.12 ``asyncio.wait_for``, which clients of brokers use, may swallow that we are cancelled."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _woken(waker: asyncio.Event) -> None:

@@ -301,7 +301,7 @@ class NatsBackend:
             with suppress(NotFoundError):
                 if queue.startswith(f"{To.REPLY}:"):
                     stream = _stream(organization, queue)
-                    await self._js.purge_stream(stream, subject=f"{_root(organization, queue)}.>")
+                    await self._js.purge_stream(stream, subject=f"{_root(organization, queue)}.*.*")
                     await self._js.delete_consumer(stream, _token(queue))
                 else:
                     await self._js.delete_stream(_stream(organization, queue))
@@ -350,7 +350,7 @@ class NatsBackend:
         answers = queue.startswith(f"{To.REPLY}:")
         await _keep_stream(self._js, _queue_stream(stream, root, self.limits, answers=answers))
         if answers:
-            pulls = [await self._consumer(stream, _token(queue), f"{root}.>", IDLE_SECONDS)]
+            pulls = [await self._consumer(stream, _token(queue), f"{root}.*.*", IDLE_SECONDS)]
         else:
             levels = [int(level) for level in Priority]
             pulls = [await self._consumer(stream, f"p{level}", f"{root}.{level}.*", None) for level in levels]
