@@ -7,14 +7,16 @@ consumers skip each other's rows, and NOTIFY wakes those who wait. Calls that co
 import asyncio
 import secrets
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Insert, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from bullpen.domain.errors import BullpenError, Conflict, InvalidInput, LimitExceeded
 from bullpen.domain.ids import OrganizationId
@@ -42,6 +44,18 @@ Clock = Callable[[], ColumnElement[float]]
 CHUNK = 400  # values in one statement
 TOGETHER = 256  # calls that share a transaction
 
+
+class _InsertIfNew(Insert):
+    """An insert that passes over rows whose key is there already; both databases say it alike, SQLAlchemy does not."""
+
+    inherit_cache = True
+
+
+@compiles(_InsertIfNew)
+def _compile_if_new(element: _InsertIfNew, compiler: SQLCompiler, **how: Any) -> str:
+    return f"{compiler.visit_insert(element, **how)} ON CONFLICT DO NOTHING"
+
+
 _queue, _dead = tables.message.c, tables.dead_letter.c
 _mine = (
     _queue.organization_id == bindparam("organization"),
@@ -50,7 +64,8 @@ _mine = (
 _mine_dead = (_dead.organization_id == bindparam("organization"), _dead.queue == bindparam("queue"))
 _COUNT = select(_queue.queue, func.count()).where(*_mine).group_by(_queue.queue)
 _KNOWN = select(_queue.queue, _queue.id).where(*_mine, _queue.id.in_(bindparam("ids", expanding=True)))
-_INSERT = insert(tables.message)
+_INSERT = _InsertIfNew(tables.message).inline()
+_SETTLE = delete(tables.message).where(_queue.position.in_(bindparam("positions", expanding=True)))
 _INSERT_DEAD = insert(tables.dead_letter)
 _DEAD = select(_dead.id, _dead.body, _dead.reason, _dead.deliveries, _dead.at).where(*_mine_dead)
 
@@ -91,6 +106,7 @@ class DatabaseBackend:
     limits: Limits = field(default_factory=Limits)
     clock: Clock = steady_clock
     _wakes: Wakes = field(default_factory=Wakes)
+    _busy: set[str] = field(default_factory=set[str])  # inboxes that had something when they were last asked
     _gates: dict[str, _Gate] = field(default_factory=lambda: defaultdict[str, _Gate](_Gate))
 
     # --- sending ------------------------------------------------------------------------------------------------------
@@ -162,13 +178,17 @@ class DatabaseBackend:
     ) -> Sequence[Delivery]:
         """See ``Backend.claim``."""
         wanted = self._ready(organization, queues, limit)
-        async with self.database.store.reading() as connection:
-            if not await connection.fetch(wanted.limit(1)):
-                return ()  # without keeping writers waiting
+        place = _of(organization, queues)
+        if place not in self._busy:
+            async with self.database.store.reading() as connection:
+                if not await connection.fetch(wanted.limit(1)):
+                    return ()  # without keeping writers waiting
         token = secrets.token_hex(8)
-        async with self.database.store.writing(_of(organization, queues)) as connection:
+        async with self.database.store.writing(place) as connection:
             rows = await connection.fetch(wanted.with_for_update(skip_locked=True))
-            await self._lease(connection, [row.position for row in rows], token)
+            if rows:
+                await self._lease(connection, [row.position for row in rows], token)
+        (self._busy.add if rows else self._busy.discard)(place)
         return [_delivery(row, organization, token) for row in rows]
 
     def _ready(self, organization: str, queues: Sequence[str], limit: int) -> AnySelect:
@@ -179,17 +199,18 @@ class DatabaseBackend:
         return select(*columns).where(*mine, free).order_by(_queue.priority, _queue.position).limit(limit)
 
     async def _lease(self, connection: Connection, positions: Sequence[int], token: str) -> None:
-        for some in _chunks(positions):
-            await connection.run(
-                update(tables.message)
-                .where(_queue.position.in_(some))
-                .values(
-                    deliveries=_queue.deliveries + 1,
-                    attempts=_queue.attempts + 1,
-                    free_at=self.clock() + self.limits.lease_seconds,
-                    token=token,
-                )
+        change = (
+            update(tables.message)
+            .where(_queue.position.in_(bindparam("positions", expanding=True)))
+            .values(
+                deliveries=_queue.deliveries + 1,
+                attempts=_queue.attempts + 1,
+                free_at=self.clock() + self.limits.lease_seconds,
+                token=token,
             )
+        )
+        for some in _chunks(positions):
+            await connection.run(change, [{"positions": some}])
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See ``Backend.ack``."""
@@ -318,9 +339,13 @@ async def _publish(connection: Connection, organization: str, calls: Sequence[_C
     messages = [message for call in calls for message in call.publish]
     if not messages:
         return 0
-    queues = sorted({message.to for message in messages})
-    known = await _known(connection, organization, queues, [message.id for message in messages])
-    counts = await _counts(connection, organization, queues)
+    more = Counter(message.to for message in messages)
+    counts = await _counts(connection, organization, list(more))
+    known: set[tuple[str, str]] = set()
+    if any(
+        counts[queue] + more[queue] > bound for queue in more
+    ):  # only then it matters who is there already
+        known = await _known(connection, organization, list(more), [one.id for one in messages])
     rows: list[dict[str, Any]] = []
     for call in calls:
         fresh = {
@@ -366,7 +391,7 @@ async def _counts(connection: Connection, organization: str, queues: Sequence[st
 
 async def _settle(connection: Connection, positions: Sequence[int]) -> None:
     for some in _chunks(positions):
-        await connection.run(delete(tables.message).where(_queue.position.in_(some)))
+        await connection.run(_SETTLE, [{"positions": some}])
 
 
 async def _dead_rows(

@@ -125,12 +125,8 @@ class MemoryBackend:
         for _, queue in opened:
             queue.release(at)
         claimed: list[Delivery] = []
-        while len(claimed) < limit:
-            firsts = [(first, name, queue) for name, queue in opened if (first := queue.first()) is not None]
-            if not firsts:
-                break
-            _, name, queue = min(firsts, key=itemgetter(0))
-            claimed.append(self._lease(organization, name, queue, at))
+        while len(claimed) < limit and (found := _next_of(opened)):
+            claimed.append(self._lease(organization, *found, at))
         return claimed
 
     def _lease(self, organization: OrganizationId, name: str, queue: _Queue, at: float) -> Delivery:
@@ -238,7 +234,18 @@ class MemoryBackend:
         self._queues.clear()
 
     def _queue(self, organization: str, queue: str) -> _Queue:
-        return self._queues.setdefault((organization, queue), _Queue())
+        found = self._queues.get((organization, queue))
+        if found is None:
+            found = self._queues[organization, queue] = _Queue()
+        return found
+
+
+def _next_of(opened: Sequence[tuple[str, _Queue]]) -> tuple[str, _Queue] | None:
+    """The queue that has the most urgent and oldest message."""
+    if len(opened) == 1:
+        return opened[0] if opened[0][1].first() else None
+    firsts = [(first, place) for place in opened if (first := place[1].first()) is not None]
+    return min(firsts, key=itemgetter(0))[1] if firsts else None
 
 
 def _chosen(queue: _Queue, ids: Sequence[str] | None) -> list[DeadLetter]:

@@ -288,9 +288,10 @@ class NatsBackend:
         with _nats_errors():
             place = await self._place(organization, queue)
             infos = [await self._js.consumer_info(place.stream, pull.consumer) for pull in place.pulls]
+            ready = sum(info.num_pending or 0 for info in infos)
+            kept = (await self._js.stream_info(place.stream, f"{place.subject}.>")).state.subjects or {}
             dead = len(await self._dead_subjects(organization, queue))
-        held = sum(info.num_ack_pending or 0 for info in infos)
-        return Depth(sum(info.num_pending or 0 for info in infos), held, dead)
+        return Depth(ready, max(0, len(kept) - ready), dead)
 
     async def drop(self, organization: OrganizationId, queue: str) -> None:
         """See ``Backend.drop``."""
