@@ -2,12 +2,13 @@
 
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
 from hypothesis import HealthCheck
+from tests.machine.brokers import Broker
 from tests.machine.needs import Machine
 from tests.machine.requirements import listing
 
@@ -107,6 +108,20 @@ def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
     assert machine.cluster is not None
     with machine.cluster.fresh_database() as url:
         yield url
+
+
+@pytest.fixture
+def empty_broker(request: pytest.FixtureRequest) -> Callable[[str], Broker]:
+    """The tests' own broker of a name, with nothing in it. Its users are marked ``needs(NAME)``."""
+    machine = request.config.stash[_MACHINE]
+
+    def emptied(name: str) -> Broker:
+        if reason := machine.lacks(name):
+            pytest.skip(f"needs {name}: {reason}")
+        machine.brokers[name].empty()
+        return machine.brokers[name]
+
+    return emptied
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])

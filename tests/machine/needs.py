@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.machine.brokers import Broker, start_broker
 from tests.machine.docker_engine import start_engine
 from tests.machine.postgres import Cluster, start_cluster
 from tests.machine.server import CannotStart
@@ -31,6 +32,7 @@ class Machine:
 
     ending: ExitStack = field(default_factory=ExitStack)
     cluster: Cluster | None = None
+    brokers: dict[str, Broker] = field(default_factory=dict[str, Broker])
     reasons: dict[str, str] = field(default_factory=dict[str, str])
 
     def lacks(self, name: str) -> str:
@@ -89,6 +91,14 @@ def _postgresql(machine: Machine) -> str:
     return ""
 
 
+def _broker(name: str) -> Probe:
+    def probe(machine: Machine) -> str:
+        machine.brokers[name] = machine.ending.enter_context(start_broker(name))
+        return ""
+
+    return probe
+
+
 def _network(_machine: Machine) -> str:
     """A package index that really hands out a package."""
     uv = shutil.which("uv", path=str(Path(sys.executable).parent)) or "uv"
@@ -111,9 +121,11 @@ PROBES: dict[str, Probe] = {
     "docker": _docker,
     "gcc": _program("gcc"),
     "mounts": _mounts,
+    "nats": _broker("nats"),
     "network": _network,
     "ordinary user": _ordinary_user,
     "postgresql": _postgresql,
     "processor shares": _able("processor share not limited"),
+    "redis": _broker("redis"),
     "root": _root,
 }

@@ -1,0 +1,1 @@
+"""Where messages are kept: one file per backend, chosen by name."""
