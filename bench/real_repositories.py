@@ -24,6 +24,7 @@ from bullpen.analysis.queries import FINDING
 from bullpen.domain.finding import Finding
 
 HERE = Path(__file__).parent
+EVERYTHING = "500"  # items: more than there are, so that a second run has nothing left to do
 BULLPEN = Path(sys.executable).with_name("bullpen")
 
 
@@ -101,7 +102,7 @@ def measure(clones: Path, name: str, url: str, commit: str) -> Row:
     """Improve one repository, check its commits one by one, improve it again."""
     repo = prepare(clones, name, url, commit)
     home = repo.parent / "home"
-    whole, _status = improve(repo, home)
+    whole, _status = improve(repo, home, "--max", EVERYTHING)
     database = sqlite3.connect(home / "bullpen.db")
     (session,) = database.execute("select id from session order by created_at desc").fetchone()
     folder = home / "sessions" / session
@@ -124,7 +125,7 @@ def measure(clones: Path, name: str, url: str, commit: str) -> Row:
     alone = check_commits(repo, session, commit, home, before) if landed else "none"
     if landed:
         git(repo, "merge", "-q", "--ff-only", f"bullpen/{session}")
-    again, _status = improve(repo, home)
+    again, _status = improve(repo, home, "--max", EVERYTHING)
     found_again = refound(home, session) if landed else 0
     row = Row(
         name, python_lines(repo), len(before), len(landed) + len(failed), len(landed),
@@ -190,6 +191,7 @@ def main() -> None:
         row = measure(clones, name, facts["url"], facts["commit"])
         rows.append(row)
         print("| " + " | ".join(row.cells()) + " |", flush=True)
+    print()
     for row in rows:
         for miss in row.misses:
             print(f"- {row.name}: {miss}")
