@@ -80,6 +80,6 @@ def _name(name: str, text: str) -> str:
 
 def _literal(name: str, text: str) -> str:
     try:
-        return str(ipaddress.IPv6Address(name[1:].removesuffix("]")))
+        return str(ipaddress.IPv6Address(name[1:-1] if name.endswith("]") else ""))
     except ValueError:
         raise InvalidInput(f"{text!r} does not name a host.") from None

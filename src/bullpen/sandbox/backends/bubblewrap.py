@@ -21,7 +21,7 @@ from pathlib import Path
 from bullpen.domain.errors import BullpenError, InvalidInput, Missing
 from bullpen.sandbox import changes
 from bullpen.sandbox.base import Command, End, Limits, Network, Outcome, Probe
-from bullpen.sandbox.disk import watch_disk
+from bullpen.sandbox.disk import watch_disk, writable_places
 from bullpen.sandbox.hosts import parse_host
 from bullpen.sandbox.linux import cgroups, idmap, rootfs
 from bullpen.sandbox.linux.listener import open_listener
@@ -402,8 +402,8 @@ def _become_user() -> list[str]:
 
 def _owned_places(command: Command, *, writable_only: bool) -> list[Path]:
     """Host paths that must belong to the sandbox's user."""
-    places = [mount.source for mount in command.mounts if mount.writable]
-    if command.workspace and (command.workspace_writable or not writable_only):
+    places = list(writable_places(command))
+    if command.workspace and not (command.workspace_writable or writable_only):
         places.append(command.workspace)
     return places
 
