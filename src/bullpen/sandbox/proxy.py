@@ -24,6 +24,7 @@ _MOST_CONNECTIONS = 64
 _MOST_REFUSED = 100
 _CONNECT_SECONDS = 15.0
 _CHUNK = 65_536
+_HEAR_OUT_CHUNKS, _HEAR_OUT_SECONDS = 64, 5.0
 _HTTP_PORT = 80
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _TARGET = re.compile(rb"http://([^/?#@\s]+)([/?][^\s#]*)?", re.IGNORECASE)
@@ -88,6 +89,7 @@ class Proxy:
                 return
             except BullpenError as error:
                 await _say(writer, error.status, error.sentence)
+                await _hear_out(reader)
                 return
             with _closing(out):
                 if request.head:
@@ -217,6 +219,16 @@ async def _say(writer: asyncio.StreamWriter, status: int, sentence: str) -> None
     writer.write(head.encode() + body)
     with contextlib.suppress(OSError):  # the client may have gone
         await writer.drain()
+        writer.write_eof()
+
+
+async def _hear_out(reader: asyncio.StreamReader) -> None:
+    """Take what is still being sent, within reason: to hang up on it would take the answer back as well."""
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(_HEAR_OUT_SECONDS):
+            for _ in range(_HEAR_OUT_CHUNKS):
+                if not await reader.read(_CHUNK):
+                    break
 
 
 @contextlib.contextmanager
