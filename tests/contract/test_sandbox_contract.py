@@ -374,9 +374,9 @@ async def test_memory_hog_is_ended(sandbox: Backend) -> None:
 
 
 @pytest.mark.req("BOX-02", "BOX-04")
+@pytest.mark.needs("processor shares")  # had where there are control groups
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _SHARING], indirect=True)
 async def test_memory_is_limited_for_all_processes_together(sandbox: Backend) -> None:
-    if "memory limit per process only" in (await sandbox.probe()).weaknesses:
-        pytest.skip("memory is limited per process only here, and the probe says so")
     script = (
         "import os,time\n"
         "for _ in range(4):\n  if os.fork()==0: x=bytearray(100<<20); time.sleep(60); os._exit(0)\n"

@@ -29,7 +29,9 @@ class KeptFacts:
                 self._kept.popitem(last=False)
         return self._kept[key]
 
-    def __len__(self) -> int:
+    @property
+    def count(self) -> int:
+        """How many are kept."""
         return len(self._kept)
 
 

@@ -67,7 +67,8 @@ def _walk(tree: ast.Module) -> Iterator[tuple[ast.AST, _Around]]:
             continue
         outer = _outer(node)
         inner = _below(node, around)
-        waiting += [(child, around if child in outer else inner) for child in ast.iter_child_nodes(node)]
+        children = [(child, around if child in outer else inner) for child in ast.iter_child_nodes(node)]
+        waiting += reversed(children)
 
 
 def is_typing_only(test: ast.expr) -> bool:

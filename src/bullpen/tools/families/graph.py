@@ -16,6 +16,7 @@ from bullpen.tools.base import AnyText, Risk, ToolContext, tool
 from bullpen.tools.workspace import normal, read_bytes, walk
 
 _MOST = 100
+_LARGEST = 1024 * 1024  # what is larger was written by a program
 _NOT_OURS = frozenset({"node_modules", ".venv", "venv", "__pycache__", "site-packages"})
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
@@ -231,9 +232,11 @@ def _sources(root: Path) -> Iterable[tuple[str, bytes]]:
     for path in walk(root):
         if suffix_of(path) in suffixes() and _NOT_OURS.isdisjoint(path.split("/")):
             try:
-                yield path, read_bytes(root, path)
-            except BullpenError:  # too large to be written by people, or gone meanwhile
+                content = read_bytes(root, path)
+            except BullpenError:  # too large to be read, or gone meanwhile
                 continue
+            if len(content) <= _LARGEST:
+                yield path, content
 
 
 @cache
