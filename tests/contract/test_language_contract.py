@@ -44,7 +44,15 @@ def test_suffixes_belong_to_one_language() -> None:
 
 @pytest.mark.parametrize("language", ALL)
 @pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe\0", b"(" * 20_000, b"f(" * 5_000 + b")" * 5_000, b"a." * 20_000]
+    "content",
+    [
+        b"",
+        b"\xff\xfe\0",
+        b"(" * 20_000,
+        b"f(" * 5_000 + b")" * 5_000,
+        b"f(\n" * 5_000 + b")\n" * 5_000,
+        b"a.\n" * 20_000,
+    ],
 )
 def test_hostile_text_is_read_or_left(language: Language, content: bytes) -> None:
     facts = language.read(content, language.suffixes[0])

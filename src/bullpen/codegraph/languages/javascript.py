@@ -31,6 +31,7 @@ _DEFERRED = frozenset(
 )
 _LOADING = frozenset({"require", "import"})
 _LONGEST_NAME = 200
+_LONGEST_LINE = 2000
 
 
 class JavaScript:
@@ -39,7 +40,13 @@ class JavaScript:
     suffixes = (".js", ".jsx", ".mjs", ".cjs", *_GRAMMARS)
 
     def read(self, content: bytes, suffix: str) -> FileFacts | None:
-        """See ``Language.read``. What does not parse is read around, as the parser recovers."""
+        """See ``Language.read``. What does not parse is read around, as the parser recovers; what a program has put on
+        one long line is left alone.
+        """
+        if (
+            max(map(len, content.splitlines()), default=0) > _LONGEST_LINE
+        ):  # a place's column is counted each time
+            return None
         try:
             text = content.decode()
         except UnicodeDecodeError:
