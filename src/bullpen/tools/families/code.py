@@ -134,7 +134,7 @@ async def run_online(
 
     Args:
         argv: The program and its arguments, one by one.
-        hosts: What it may reach, each with its port, such as pypi.org:443.
+        hosts: What it may reach, each with its port, such as example.org:443.
     """
     return await _run(ctx, tuple(argv), "", tuple(hosts))
 
