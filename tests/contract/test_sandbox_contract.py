@@ -6,6 +6,7 @@ import socket
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +25,9 @@ SMALL = Limits(
     file_bytes=8 * MEBIBYTE,
     wall_seconds=60,
     output_bytes=256 * 1024,
+    disk_bytes=32 * MEBIBYTE,
 )
+LIMITS_FOR_MANY = replace(SMALL, processes=8 * SMALL.processes)  # where they share one limit
 _RUNNING = tuple(name for name in BACKENDS.names() if name != "scripted")
 # The ways bubblewrap works on poorer machines: without control groups, without mapped mounts, without root.
 _POORER = {
@@ -67,6 +70,10 @@ def workspace(tmp_path: Path) -> Path:
 
 def names_in(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    return {entry.name: stat.S_IMODE(entry.lstat().st_mode) for entry in folder.iterdir()}
 
 
 def write(path: Path, text: str) -> None:
@@ -342,6 +349,13 @@ async def test_endless_output_is_cut_at_its_limit(sandbox: Backend) -> None:
     assert len(outcome.stdout) == SMALL.output_bytes
 
 
+@pytest.mark.req("BOX-02", "BOX-04")
+async def test_a_gibibyte_of_output_is_neither_kept_nor_read_to_its_end(sandbox: Backend) -> None:
+    outcome = await shell(sandbox, "head -c 1G /dev/zero; echo done >&2")
+    assert outcome.end is End.OUTPUT
+    assert (len(outcome.stdout), outcome.stderr) == (SMALL.output_bytes, b"")
+
+
 @pytest.mark.req("BOX-02")
 async def test_endless_error_output_is_cut_too(sandbox: Backend) -> None:
     outcome = await shell(sandbox, "echo said; yes >&2")
@@ -357,6 +371,29 @@ async def test_memory_hog_is_ended(sandbox: Backend) -> None:
         assert b"MemoryError" in outcome.stderr
     else:
         assert (outcome.end, outcome.exit_status) == (End.MEMORY, None)
+
+
+@pytest.mark.req("BOX-02", "BOX-04")
+@pytest.mark.needs("processor shares")  # had where there are control groups
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _SHARING], indirect=True)
+async def test_memory_is_limited_for_all_processes_together(sandbox: Backend) -> None:
+    script = (
+        "import os,time\n"
+        "for _ in range(4):\n  if os.fork()==0: x=bytearray(100<<20); time.sleep(60); os._exit(0)\n"
+        "raise SystemExit(os.wait()[1] != 0)\n"
+    )
+    outcome = await python(sandbox, script)
+    assert not outcome.ok
+    assert outcome.end in {End.MEMORY, End.EXITED}  # an engine may tell of its first process only
+    assert outcome.peak_memory_bytes <= SMALL.memory_bytes
+
+
+@pytest.mark.req("BOX-04")
+async def test_a_fork_bomb_that_never_rests_ends_at_its_time(sandbox: Backend) -> None:
+    script = "b() { b | b & }; b; while :; do sleep 1; done"
+    outcome = await shell(sandbox, script, Command((), limits=replace(SMALL, wall_seconds=2)))
+    assert outcome.end in {End.TIMEOUT, End.OUTPUT, End.EXITED}
+    assert (await shell(sandbox, "echo fine")).stdout == b"fine\n"
 
 
 @pytest.mark.req("BOX-02", "BOX-04")
@@ -394,6 +431,45 @@ async def test_a_file_cannot_grow_beyond_its_limit(sandbox: Backend, workspace: 
     outcome = await shell(sandbox, "head -c 9M /dev/zero >big", command)
     assert not outcome.ok
     assert (workspace / "big").stat().st_size == SMALL.file_bytes
+
+
+@pytest.mark.req("BOX-02", "BOX-04")
+async def test_many_files_together_cannot_grow_beyond_the_limit(sandbox: Backend, workspace: Path) -> None:
+    script = "i=0; while :; do i=$((i+1)); mkdir -p d$i; head -c 2M /dev/zero >d$i/f || exit 28; done"
+    command = Command((), workspace=workspace, workspace_writable=True, limits=SMALL)
+    outcome = await shell(sandbox, script, command)
+    assert (outcome.end, outcome.exit_status) == (End.DISK, None)
+    assert len(outcome.changed) > 15
+    assert (workspace / "kept.txt").read_text() == "kept\n"
+
+
+@pytest.mark.req("BOX-02")
+async def test_one_that_is_quicker_than_the_watch_is_still_told(sandbox: Backend, workspace: Path) -> None:
+    script = "for i in 1 2 3 4 5 6; do dd if=/dev/zero of=$i bs=7M count=1 status=none & done; wait"
+    command = Command((), workspace=workspace, workspace_writable=True, limits=SMALL)
+    assert (await shell(sandbox, script, command)).end is End.DISK
+
+
+@pytest.mark.req("BOX-02")
+async def test_a_writable_mount_counts_too(sandbox: Backend, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    command = Command((), mounts=(Mount(cache, "/opt/cache", writable=True),), limits=SMALL)
+    script = "i=0; while :; do i=$((i+1)); head -c 4M /dev/zero >/opt/cache/$i || exit 28; done"
+    assert (await shell(sandbox, script, command)).end is End.DISK
+
+
+@pytest.mark.req("BOX-02")
+async def test_what_was_there_does_not_count_against_it(sandbox: Backend, workspace: Path) -> None:
+    for number in range(8):
+        (workspace / str(number)).write_bytes(bytes(6 * MEBIBYTE))
+    script = (
+        "for i in 0 1 2 3; do printf x | dd of=$i conv=notrunc status=none; mv $i n$i; chmod +x n$i; done;"
+        " for i in 4 5 6 7; do rm $i; head -c 6M /dev/zero >$i; done; sleep 0.5"
+    )
+    command = Command((), workspace=workspace, workspace_writable=True, limits=SMALL)
+    outcome = await shell(sandbox, script, command)
+    assert outcome.ok, (outcome.end, outcome.stderr)
 
 
 @pytest.mark.req("BOX-02")
@@ -436,6 +512,48 @@ async def test_files_of_the_host_cannot_be_read(sandbox: Backend, workspace: Pat
     outcome = await shell(sandbox, script, Command((), workspace=workspace, limits=SMALL))
     assert outcome.stdout == b""
     assert outcome.exit_status == 1
+
+
+@pytest.mark.req("BOX-04")
+async def test_links_made_inside_lead_nowhere_outside(
+    sandbox: Backend, workspace: Path, tmp_path: Path
+) -> None:
+    """Whatever is made of links, hard or soft, also while a file is being written."""
+    secret = tmp_path / "secret"
+    secret.write_text("key")
+    (workspace / "folder").mkdir()
+    (workspace / "folder" / "secret").write_text("mine")
+    script = (
+        f"ln -s '{tmp_path}' up; cat up/secret; echo x >up/secret; rm -r folder; ln -s '{tmp_path}' folder;"
+        f" cat folder/secret; echo x >>folder/secret; ln '{secret}' hard; ln /etc/passwd pass; mknod disk b 8 0;"
+        " ln -s /proc/self/root/etc/shadow s; cat s; ln -s /proc/1/root r; ls r/home; cd /proc/self/root; cat ../../etc/shadow;"
+        " for fd in /proc/*/fd/*; do case $(readlink $fd) in /work*|/dev/null|/memfd:*) ;; /*) echo open $fd;; esac; done"
+    )
+    command = Command((), workspace=workspace, workspace_writable=True, limits=SMALL)
+    outcome = await shell(sandbox, script, command)
+    assert outcome.stdout == b""
+    assert secret.read_text() == "key"
+    assert not {"hard", "pass", "disk"} & set(names_in(workspace))
+
+
+@pytest.mark.req("BOX-04")
+async def test_no_program_is_left_behind_that_runs_as_its_owner(sandbox: Backend, workspace: Path) -> None:
+    """A setuid file in a workspace of root's would be a door for every user of the machine."""
+    script = (
+        "import os\nfor n, m in (('a', 0o4755), ('b', 0o2755), ('c', 0o6711)):\n"
+        "  open(n, 'w').close()\n"
+        "  for how in (lambda: os.chmod(n, m), lambda: os.fchmod(os.open(n, os.O_WRONLY), m), lambda: os.mknod(n + 'n', 0o100000 | m),"
+        " lambda: os.close(os.open(n + 'o', os.O_CREAT | os.O_WRONLY, m)),"
+        " lambda: os.link(f'/proc/self/fd/{os.open(chr(46), os.O_TMPFILE | os.O_RDWR, m)}', n + 't', src_dir_fd=0, follow_symlinks=True)):\n"
+        "    try: os.umask(0); how()\n    except OSError: pass\n"
+        "os.chmod('a', 0o755)\nos.chmod('b', 0o1644)\n"
+    )
+    command = Command((), workspace=workspace, workspace_writable=True, limits=SMALL)
+    outcome = await python(sandbox, script, command)
+    assert outcome.ok, outcome.stderr
+    assert "a" in outcome.changed
+    assert not any(mode & 0o6000 for mode in modes_in(workspace).values())
+    assert modes_in(workspace)["a"] == 0o755
 
 
 @pytest.mark.req("BOX-04")
@@ -533,6 +651,197 @@ async def test_the_hosts_network_by_request(sandbox: Backend) -> None:
         script = f"import socket; socket.create_connection(('127.0.0.1',{port}), 5); print('reached')"
         outcome = await python(sandbox, script, Command((), limits=SMALL, network=Network.HOST))
     assert outcome.stdout == b"reached\n", outcome.stderr
+
+
+# --- single hosts -----------------------------------------------------------------------------------------------------
+
+GET = """
+import socket, sys, urllib.error, urllib.request
+for url in sys.argv[1:]:
+    try:
+        print("got", urllib.request.urlopen(url, timeout=30).read().decode())
+    except urllib.error.HTTPError as error:
+        print(error.code, error.reason)
+    except OSError as error:
+        print(error)
+"""
+DIRECT = """
+import os, socket, sys
+try:
+    socket.create_connection(("127.0.0.1", int(sys.argv[1])), 5)
+    print("reached")
+except OSError as error:
+    print("refused")
+del os.environ["HTTP_PROXY"], os.environ["http_proxy"]
+"""
+TUNNEL = """
+import os, socket, sys
+proxy = os.environ["HTTPS_PROXY"].removeprefix("http://").split(":")
+line = socket.create_connection((proxy[0], int(proxy[1])), 30)
+line.sendall(f"CONNECT {sys.argv[1]} HTTP/1.1\\r\\nHost: {sys.argv[1]}\\r\\n\\r\\n".encode())
+answer = line.recv(4096)
+print(answer.split(b"\\r\\n")[0].decode(), flush=True)
+if b" 200 " not in answer:
+    sys.exit()
+line.sendall(b"hello")
+line.shutdown(socket.SHUT_WR)
+data = b""
+while part := line.recv(4096):
+    data += part
+print(data.decode())
+"""
+
+
+@asynccontextmanager
+async def served(name: str) -> AsyncIterator[int]:
+    """The port of a server on this machine's loopback that answers every request with its name."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(name)}\r\nConnection: close\r\n\r\n"
+        writer.write((head + name).encode())
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+@asynccontextmanager
+async def echoing() -> AsyncIterator[tuple[int, asyncio.Queue[str]]]:
+    """The port of a server that gives back what it gets, in capitals; and what became of its connections."""
+    ended: asyncio.Queue[str] = asyncio.Queue()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            writer.write((await reader.read(-1)).upper())
+            ended.put_nowait("read to its end")
+        except ConnectionError:
+            ended.put_nowait("broken off")
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1], ended
+
+
+def lines_of(outcome: Outcome) -> list[str]:
+    assert outcome.ok, outcome.stderr
+    return outcome.stdout.decode().splitlines()
+
+
+@pytest.mark.req("BOX-02")
+async def test_an_allowed_host_is_reached_and_every_other_refused(sandbox: Backend) -> None:
+    async with served("one") as allowed, served("two") as other:
+        urls = [f"http://127.0.0.1:{port}/" for port in (allowed, other)]
+        asked = (*urls, "http://example.org/", "https://example.org/x")
+        hosts = (f"127.0.0.1:{allowed}",)
+        outcome = await sandbox.run(Command(("python3", "-c", GET, *asked), hosts=hosts, limits=SMALL))
+    first, second, third, fourth = lines_of(outcome)
+    assert first == "got one"
+    for line, refused in (
+        (second, f"127.0.0.1:{other}"),
+        (third, "example.org:80"),
+        (fourth, "example.org:443"),
+    ):
+        assert f"403 Bullpen's sandbox: {refused} is not among the allowed hosts" in line
+    assert outcome.refused_hosts == (f"127.0.0.1:{other}", "example.org:80", "example.org:443")
+
+
+@pytest.mark.req("BOX-02", "BOX-04")
+async def test_past_the_proxy_nothing_is_reached(sandbox: Backend) -> None:
+    async with served("one") as allowed:
+        command = Command(
+            ("python3", "-c", DIRECT, str(allowed)), hosts=(f"127.0.0.1:{allowed}",), limits=SMALL
+        )
+        outcome = await sandbox.run(command)
+        direct = await python(
+            sandbox,
+            "import socket\n"
+            "for where in (('192.0.2.1',80),('169.254.169.254',80),('10.0.0.1',443)):\n"
+            "  try: socket.create_connection(where, 2); print('reached', where)\n"
+            "  except OSError: pass\n"
+            "try: print('resolved', socket.getaddrinfo('example.org', 80))\n"
+            "except OSError: pass\n"
+            "print([n for _, n in socket.if_nameindex()])\n",
+            Command((), hosts=(f"127.0.0.1:{allowed}",), limits=SMALL),
+        )
+    assert lines_of(outcome) == ["refused"]
+    assert lines_of(direct) == ["['lo']"]
+    assert outcome.refused_hosts == ()
+
+
+@pytest.mark.req("BOX-02")
+async def test_a_tunnel_carries_both_ways_to_the_end(sandbox: Backend) -> None:
+    async with echoing() as (port, _):
+        command = Command(
+            ("python3", "-c", TUNNEL, f"127.0.0.1:{port}"), hosts=(f"127.0.0.1:{port}",), limits=SMALL
+        )
+        assert lines_of(await sandbox.run(command)) == ["HTTP/1.1 200 Connection established", "HELLO"]
+
+
+@pytest.mark.req("BOX-02", "BOX-04")
+async def test_a_name_that_leads_to_a_private_address_is_refused(sandbox: Backend) -> None:
+    async with served("one") as port:
+        host = f"localhost:{port}"
+        command = Command(("python3", "-c", TUNNEL, host), hosts=(host,), limits=SMALL)
+        outcome = await sandbox.run(command)
+    assert f"403 Bullpen's sandbox: {host} leads to a private address" in lines_of(outcome)[0]
+    assert outcome.refused_hosts == (host,)
+
+
+@pytest.mark.req("BOX-02")
+async def test_many_at_once_reach_each_their_own(sandbox: Backend) -> None:
+    async with served("one") as one, served("two") as two:
+        urls = [f"http://127.0.0.1:{port}/" for port in (one, two)]
+
+        async def get(port: int) -> Outcome:
+            command = Command(
+                ("python3", "-c", GET, *urls), hosts=(f"127.0.0.1:{port}",), limits=LIMITS_FOR_MANY
+            )
+            return await sandbox.run(command)
+
+        outcomes = await asyncio.gather(*(get(port) for port in [one, two] * 4))
+    for outcome, mine, its in zip(outcomes, ["one", "two"] * 4, [two, one] * 4, strict=True):
+        assert [line for line in lines_of(outcome) if line.startswith("got")] == [f"got {mine}"]
+        assert outcome.refused_hosts == (f"127.0.0.1:{its}",)
+
+
+@pytest.mark.req("BOX-02")
+async def test_the_end_of_a_command_ends_its_connections(sandbox: Backend) -> None:
+    script = TUNNEL.replace("line.shutdown(socket.SHUT_WR)", "import time; time.sleep(600)")
+    async with echoing() as (port, ended):
+        host = f"127.0.0.1:{port}"
+        limits = replace(SMALL, wall_seconds=3)
+        outcome = await sandbox.run(Command(("python3", "-c", script, host), hosts=(host,), limits=limits))
+        assert outcome.end is End.TIMEOUT
+        assert outcome.stdout.startswith(b"HTTP/1.1 200")
+        assert await asyncio.wait_for(ended.get(), 30)
+
+
+@pytest.mark.parametrize(
+    "hosts",
+    [
+        ("example.org",),
+        ("example.org:0",),
+        (":80",),
+        ("a b:80",),
+        ("127.1:80",),
+        ("[::1:80",),
+        ("http://a:80",),
+    ],
+)
+async def test_what_is_no_host_is_refused(sandbox: Backend, hosts: tuple[str, ...]) -> None:
+    with pytest.raises(InvalidInput):
+        await sandbox.run(Command(("true",), hosts=hosts, limits=SMALL))
+
+
+async def test_the_hosts_network_and_single_hosts_exclude_each_other(sandbox: Backend) -> None:
+    with pytest.raises(InvalidInput, match="not both"):
+        await sandbox.run(Command(("true",), hosts=("a.example:80",), network=Network.HOST, limits=SMALL))
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.req("BOX-04")

@@ -87,6 +87,8 @@ async def test_no_descriptor_group_or_mount_stays(sandbox: Bubblewrap, private: 
     async def all_ways() -> None:
         await sandbox.run(Command(("true",), private, workspace_writable=True))
         await sandbox.run(Command(("sleep", "9"), limits=Limits(wall_seconds=0.05)))
+        await sandbox.run(Command(("true",), private, workspace_writable=True, hosts=("a.example:80",)))
+        await sandbox.run(Command(("sleep", "9"), hosts=("a.example:80",), limits=Limits(wall_seconds=0.05)))
         with pytest.raises(InvalidInput):
             await sandbox.run(Command(("true",), private, cwd="/work/none"))
         task = asyncio.create_task(sandbox.run(Command(("sleep", "9"), private)))

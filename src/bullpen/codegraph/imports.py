@@ -1,33 +1,13 @@
 """Which Python file imports which, and when: on loading, later inside a function, or for type checkers only."""
 
-import ast
 from collections import ChainMap, defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from pathlib import Path, PurePosixPath
 
-from bullpen.kernel.python_text import parse_module
+from bullpen.codegraph.base import LANGUAGES, Import, ImportWords, Moment
 
 _SOURCE_FOLDERS = ("src", "lib")
-
-
-class Moment(StrEnum):
-    """When an import runs."""
-
-    LOAD = "load"  # when the importing module is loaded
-    CALL = "call"  # when a function of it is called
-    TYPING = "typing"  # never: only type checkers read it
-
-
-@dataclass(frozen=True, slots=True)
-class Import:
-    """One file importing another; ``line`` is the first that does so at this moment."""
-
-    importer: str
-    imported: str
-    line: int
-    moment: Moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +60,39 @@ class ImportGraph:
                 back[target].append(path)
         return {path: len(_reachable(back, path) - {path}) for path in sorted(set(self.modules.values()))}
 
+    def dependents(
+        self, path: str, moments: Collection[Moment] = (Moment.LOAD, Moment.CALL)
+    ) -> dict[str, int]:
+        """What depends on the file, directly (1) or through so many steps: what may break if it breaks. Nearest first."""
+        back: defaultdict[str, list[str]] = defaultdict(list)
+        for importer, targets in self.edges(moments).items():
+            for target in targets:
+                back[target].append(importer)
+        steps = {path: 0}
+        queue = deque([path])
+        while queue:
+            here = queue.popleft()
+            for importer in back[here]:
+                if importer not in steps:
+                    steps[importer] = steps[here] + 1
+                    queue.append(importer)
+        return {each: count for each, count in steps.items() if each != path}
+
+    def shortest_path(
+        self, start: str, end: str, moments: Collection[Moment] = (Moment.LOAD, Moment.CALL)
+    ) -> tuple[str, ...]:
+        """From one file by way of what it imports to another, both included; empty if none leads there."""
+        if start == end:
+            return (start,)
+        edges, came_from, queue = self.edges(moments), {start: ""}, deque([start])
+        while queue and end not in came_from:
+            here = queue.popleft()
+            for target in edges.get(here, ()):
+                if target not in came_from:
+                    came_from[target] = here
+                    queue.append(target)
+        return _path(came_from, start, end) if end in came_from else ()
+
     def line_of(self, importer: str, imported: str, moments: Collection[Moment] = tuple(Moment)) -> int:
         """The first line of an import, or 1 where there is none."""
         lines = (
@@ -96,24 +109,28 @@ def module_graph(root: Path, files: Iterable[str]) -> ImportGraph:
     Imports of a package by way of its submodule (``import a.b`` also loads ``a``) are not counted: they make no cycle
     that could be mended.
     """
-    paths = sorted(path for path in files if path.endswith(".py"))
+    python = LANGUAGES.load("python")
+    read = ((path, python.read((root / path).read_bytes(), ".py")) for path in files if path.endswith(".py"))
+    return link_modules({path: facts.imports if facts else None for path, facts in read})
+
+
+def link_modules(files: Mapping[str, Collection[ImportWords] | None]) -> ImportGraph:
+    """The import graph of Python files by path, from what they say; None for one that cannot be read."""
+    paths = sorted(files)
     present = frozenset(paths)
     modules = _modules(paths, present)
     siblings = _siblings(paths, present)
     found: dict[tuple[str, str, Moment], Import] = {}
-    unreadable: set[str] = set()
     for path in paths:
-        tree = _parse(root / path)
-        if tree is None:
-            unreadable.add(path)
-            continue
         package = _package_of(path, present)
         known = ChainMap(siblings.get(_folder(path), {}), modules)
-        for node, moment in _import_nodes(tree):
-            for target in _targets(node, package, known):
+        for words in files[path] or ():
+            for target in _targets(words, package, known):
                 if target != path:
-                    found.setdefault((path, target, moment), Import(path, target, node.lineno, moment))
-    return ImportGraph(modules, tuple(found.values()), frozenset(unreadable))
+                    key = (path, target, words.moment)
+                    found.setdefault(key, Import(path, target, words.line, words.moment))
+    unreadable = frozenset(path for path in paths if files[path] is None)
+    return ImportGraph(modules, tuple(found.values()), unreadable)
 
 
 def module_name(path: str, present: Collection[str]) -> str:
@@ -173,59 +190,27 @@ def _package_of(path: str, present: frozenset[str]) -> tuple[str, ...]:
     return parts if path.endswith("/__init__.py") else parts[:-1]
 
 
-def _parse(file: Path) -> ast.Module | None:
-    try:
-        return parse_module(file.read_bytes())
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-_Statement = ast.Import | ast.ImportFrom
-
-
-def _import_nodes(tree: ast.Module) -> Iterator[tuple[_Statement, Moment]]:
-    waiting: list[tuple[ast.AST, Moment]] = [(tree, Moment.LOAD)]
-    while waiting:
-        node, moment = waiting.pop()
-        if isinstance(node, _Statement):
-            yield node, moment
-        elif isinstance(node, ast.If) and _is_typing_only(node.test):
-            waiting += [(child, Moment.TYPING) for child in node.body]
-            waiting += [(child, moment) for child in node.orelse]
-        else:
-            waiting += [(child, _moment_inside(node, moment)) for child in ast.iter_child_nodes(node)]
-
-
-def _moment_inside(node: ast.AST, moment: Moment) -> Moment:
-    deferred = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-    return Moment.CALL if deferred and moment is Moment.LOAD else moment
-
-
-def _is_typing_only(test: ast.expr) -> bool:
-    name = test.attr if isinstance(test, ast.Attribute) else test.id if isinstance(test, ast.Name) else ""
-    return name == "TYPE_CHECKING"
-
-
-def _targets(node: _Statement, package: tuple[str, ...], modules: Mapping[str, str]) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (found for alias in node.names if (found := _longest(alias.name, modules)))
+def _targets(words: ImportWords, package: tuple[str, ...], modules: Mapping[str, str]) -> Iterator[str]:
+    if not words.names:
+        found = _longest(words.module, modules)
+        yield from (found,) if found else ()
         return
-    base = _base(node, package)
+    base = _base(words, package)
     if base is None:
         return
-    for alias in node.names:
-        found = modules.get(f"{base}.{alias.name}" if base else alias.name) or modules.get(base)
+    for name in words.names:
+        found = modules.get(f"{base}.{name}" if base else name) or modules.get(base)
         if found:
             yield found
 
 
-def _base(node: ast.ImportFrom, package: tuple[str, ...]) -> str | None:
-    if node.level == 0:
-        return node.module or ""
-    kept = len(package) - (node.level - 1)
+def _base(words: ImportWords, package: tuple[str, ...]) -> str | None:
+    if words.level == 0:
+        return words.module
+    kept = len(package) - (words.level - 1)
     if kept < 0:
         return None
-    return ".".join((*package[:kept], *((node.module,) if node.module else ())))
+    return ".".join((*package[:kept], *((words.module,) if words.module else ())))
 
 
 def _longest(name: str, modules: Mapping[str, str]) -> str | None:

@@ -29,12 +29,13 @@ class Limits:
     file_bytes: int = 512 * MEBIBYTE  # largest file it may write
     wall_seconds: float = 300.0
     output_bytes: int = 4 * MEBIBYTE  # of each of stdout and stderr
+    disk_bytes: int = 4096 * MEBIBYTE  # that files in writable places may grow by, all together
 
 
 class Network(StrEnum):
     """What the command may reach."""
 
-    NONE = "none"  # the default: not even the host's loopback
+    NONE = "none"  # the default: not even the host's loopback, and no way out but to a command's ``hosts``
     HOST = "host"  # by explicit request only, e.g. to install locked dependencies
 
 
@@ -54,8 +55,10 @@ class Talk:
 class Command:
     """A program to run. Inside, the workspace is at ``/work``; nothing of the host's environment is passed on.
 
-    ``talk`` takes the place of ``stdin``. ``mounts`` are added to the backend's own read-only system folders. ``workspace`` is mounted at ``/work``,
-    writable only if ``workspace_writable``.
+    ``talk`` takes the place of ``stdin``. ``mounts`` are added to the backend's own read-only system folders.
+    ``workspace`` is mounted at ``/work``, writable only if ``workspace_writable``. ``hosts`` are what it may reach, each
+    as ``name:port``, through an HTTP proxy that its environment names; private addresses only where the address itself
+    is given.
     """
 
     argv: tuple[str, ...]
@@ -68,6 +71,7 @@ class Command:
     stdin: bytes = b""
     network: Network = Network.NONE
     talk: Talk | None = None
+    hosts: tuple[str, ...] = ()
 
 
 class End(StrEnum):
@@ -77,7 +81,8 @@ class End(StrEnum):
     SIGNALLED = "signalled"
     TIMEOUT = "timeout"
     MEMORY = "memory"
-    OUTPUT = "output"  # it wrote more than it may
+    OUTPUT = "output"  # it said more than it may
+    DISK = "disk"  # its files grew by more than they may, or the disk was about to be full
     CANCELLED = "cancelled"
 
 
@@ -96,6 +101,7 @@ class Outcome:
     changed: tuple[
         str, ...
     ] = ()  # paths under the workspace written, created or removed (only if it was writable)
+    refused_hosts: tuple[str, ...] = ()  # ``name:port`` of what it asked the proxy for in vain
 
     @property
     def ok(self) -> bool:
@@ -130,8 +136,8 @@ class Backend(Protocol):
         """Run to the end or to a limit. Cancelling the task kills everything the command started.
 
         Raises:
-            Missing: the backend does not work here.
-            InvalidInput: a mount does not exist.
+            Missing: the backend does not work here, or cannot let it reach ``hosts``.
+            InvalidInput: a mount does not exist, or a host is not one.
         """
         ...
 

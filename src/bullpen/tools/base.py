@@ -68,7 +68,7 @@ class Journal(Protocol):
 
 
 class Scratchpad(Protocol):
-    """Variables the agents of a session share."""
+    """Variables the agents of a session share, and what a task saw of which file."""
 
     async def read(self, name: str) -> str | None:
         """A variable's value."""
@@ -76,6 +76,14 @@ class Scratchpad(Protocol):
 
     async def write(self, name: str, value: str) -> None:
         """Set a variable."""
+        ...
+
+    async def note_read(self, path: str, sha256: str) -> None:
+        """Remember the hash of a file as the task saw it; empty where it saw that there is none."""
+        ...
+
+    async def is_stale(self, path: str, sha256: str) -> bool:
+        """Whether the task saw this file with another content; false for a file it never looked at."""
         ...
 
 

@@ -34,6 +34,7 @@ class MemoryScratchpad:
     """See ``Scratchpad``."""
 
     variables: dict[str, str] = field(default_factory=dict[str, str])
+    files: dict[str, str] = field(default_factory=dict[str, str])
 
     async def read(self, name: str) -> str | None:
         """See ``Scratchpad.read``."""
@@ -42,6 +43,14 @@ class MemoryScratchpad:
     async def write(self, name: str, value: str) -> None:
         """See ``Scratchpad.write``."""
         self.variables[name] = value
+
+    async def note_read(self, path: str, sha256: str) -> None:
+        """See ``Scratchpad.note_read``."""
+        self.files[path] = sha256
+
+    async def is_stale(self, path: str, sha256: str) -> bool:
+        """See ``Scratchpad.is_stale``."""
+        return self.files.get(path, sha256) != sha256
 
 
 class MemoryWorktree:

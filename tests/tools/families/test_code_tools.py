@@ -9,10 +9,11 @@ import pytest
 
 from bullpen.domain.errors import Conflict, InvalidInput, NotFound
 from bullpen.models.base import ToolCall
+from bullpen.sandbox.base import Sandbox
 from bullpen.testing.base import Environment
 from bullpen.tools.base import ToolContext
 from bullpen.tools.rename import rename_in_tree
-from bullpen.tools.toolbox import Toolbox, every_tool
+from bullpen.tools.toolbox import Answer, Approval, Toolbox, every_tool
 from bullpen.tools.workspace import Scope
 
 TREE = {
@@ -105,6 +106,38 @@ async def test_code_and_commands_run_in_the_sandbox(context: ToolContext) -> Non
     long = await use(there, "run_code", code="print('a' * 9000 + 'the end')")
     assert long["stdout"].endswith("the end\n")
     assert "characters left out" in long["stdout"]
+
+
+@pytest.mark.req("BOX-02")
+async def test_only_the_named_hosts_are_passed_on_and_only_if_a_person_agrees(context: ToolContext) -> None:
+    asked = {"argv": ["true"], "hosts": ["example.org:443"]}
+    assert "not approved" in (await use(context, "run_online", **asked))["error"]
+    assert context.sandbox.commands == []
+
+    async def yes(approval: Approval) -> Answer:
+        return Answer.GRANTED
+
+    call = ToolCall("c2", "run_online", json.dumps(asked))
+    result = await Toolbox(every_tool(), approver=yes).run(call, context)
+    assert json.loads(result.content)["refused"] == []
+    await use(context, "run_command", argv=["true"])
+    assert [one.hosts for one in context.sandbox.commands] == [("example.org:443",), ()]
+
+
+@pytest.mark.req("TOL-03")
+@pytest.mark.needs("bubblewrap")
+async def test_code_runs_where_it_can_do_no_harm(context: ToolContext, sandbox: Sandbox) -> None:
+    """In the real sandbox: no network, nothing of the host, nothing left in the workspace."""
+    real = replace(context, sandbox=sandbox, scope=Scope({"src/app.py": ()}))
+    real = replace(real, environment=Environment("here", "/usr/bin/python3", import_paths=("/work/src",)))
+    code = (
+        "import app, os, pathlib, socket\nprint(app.run(None), os.getcwd(), os.getuid())\n"
+        "try: socket.create_connection(('127.0.0.1', 1)); print('reached')\nexcept OSError: pass\n"
+        "try: pathlib.Path('left').touch(); print('wrote')\nexcept OSError: pass\n"
+    )
+    done = await use(real, "run_code", code=code)
+    assert (done["stdout"], done["exit_status"]) == ("True /work 10001\n", 0), done["stderr"]
+    assert not (context.workspace / "left").exists()
 
 
 @pytest.mark.req("IMP-11")

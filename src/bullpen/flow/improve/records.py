@@ -1,4 +1,4 @@
-"""The records agents keep, in the database: events of a task, and variables on its session's scratchpad."""
+"""The records agents keep, in the database: events of a task, variables on its session's scratchpad, files it read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from bullpen.domain.events import Event
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.flow.improve.means import Means
 from bullpen.kernel.bus.log import replay
-from bullpen.sessions.scratchpad import read_variable, set_variable
+from bullpen.sessions.scratchpad import is_stale, note_file_read, read_variable, set_variable
 
 MOST_EVENTS = 100_000
 
@@ -34,7 +34,7 @@ class DatabaseJournal:
 
 @dataclass(frozen=True, slots=True)
 class DatabaseScratchpad:
-    """See ``tools.base.Scratchpad``: variables of one task."""
+    """See ``tools.base.Scratchpad``: variables of one task, and the files it read."""
 
     means: Means
     session_id: SessionId
@@ -51,3 +51,18 @@ class DatabaseScratchpad:
         """See ``Scratchpad.write``."""
         async with self.means.database.transaction(self.means.actor) as uow:
             await set_variable(uow, self.session_id, self.task_id, name, value, by=self.who)
+
+    async def note_read(self, path: str, sha256: str) -> None:
+        """See ``Scratchpad.note_read``; who read is recorded."""
+        async with self.means.database.transaction(self.means.actor) as uow:
+            await note_file_read(uow, self.session_id, self.task_id, _storable(path), sha256, by=self.who)
+
+    async def is_stale(self, path: str, sha256: str) -> bool:
+        """See ``Scratchpad.is_stale``."""
+        async with self.means.database.view(self.means.actor) as uow:
+            return await is_stale(uow, self.session_id, self.task_id, _storable(path), sha256)
+
+
+def _storable(path: str) -> str:
+    """A path with the bytes that are no UTF-8 spelled out: no database takes surrogates."""
+    return path.encode("utf-8", "backslashreplace").decode()

@@ -12,7 +12,7 @@ import re
 import select
 import shutil
 import signal
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, cached_property
@@ -21,10 +21,14 @@ from pathlib import Path
 from bullpen.domain.errors import BullpenError, InvalidInput, Missing
 from bullpen.sandbox import changes
 from bullpen.sandbox.base import Command, End, Limits, Network, Outcome, Probe
+from bullpen.sandbox.disk import watch_disk, writable_places
+from bullpen.sandbox.hosts import parse_host
 from bullpen.sandbox.linux import cgroups, idmap, rootfs
+from bullpen.sandbox.linux.listener import open_listener
 from bullpen.sandbox.linux.ownership import hand_over
 from bullpen.sandbox.linux.seccomp import filter_program
 from bullpen.sandbox.linux.supervise import Ended, gone, memory_file, supervise
+from bullpen.sandbox.proxy import PROXY_PORT, Proxy, proxy_variables
 from bullpen.sandbox.stop import SIGNAL_STATUSES, Stop, until_dead
 
 _INSTALL = "Install bubblewrap: apt-get install bubblewrap (Fedora: dnf install bubblewrap)."
@@ -105,48 +109,42 @@ class Bubblewrap:
         with self._mapped(command) as sources:
             await self._hand_over(command, sources)
             before = await asyncio.to_thread(changes.scan, workspace) if workspace else {}
-            outcome = await self._grouped(command, sources, stop, on_output)
+            async with watch_disk(command, before, stop) as usage:
+                run = _Run(command, sources, stop, on_output, Proxy(map(parse_host, command.hosts)))
+                outcome = await self._grouped(run)
             after = await asyncio.to_thread(changes.scan, workspace) if workspace else {}
-        return replace(outcome, changed=changes.compare(before, after))
+            if outcome.end is End.EXITED and await asyncio.to_thread(usage.exceeded):
+                outcome = replace(outcome, end=End.DISK, exit_status=None)
+        return replace(outcome, changed=changes.compare(before, after), refused_hosts=run.proxy.refused)
 
-    async def _grouped(
-        self,
-        command: Command,
-        sources: dict[Path, Path],
-        stop: Stop,
-        on_output: Callable[[bytes], None] | None,
-    ) -> Outcome:
-        group = cgroups.make_group(self._hierarchy, command.limits) if self._hierarchy else None
+    async def _grouped(self, run: "_Run") -> Outcome:
+        group = cgroups.make_group(self._hierarchy, run.command.limits) if self._hierarchy else None
         try:
-            ended, started = await self._launch(command, sources, group, stop, on_output)
+            ended, started = await self._launch(run, group)
             use = _measure(group) if group else _Use()
         finally:
+            await run.proxy.close()
             if group:
                 await cgroups.remove_group(group)
         if not started and ended.stopped is None and not use.out_of_memory:
             raise _refusal(ended)
-        return _outcome(command, ended, use)
+        return _outcome(run.command, ended, use)
 
-    async def _launch(
-        self,
-        command: Command,
-        sources: dict[Path, Path],
-        group: cgroups.Group | None,
-        stop: Stop,
-        on_output: Callable[[bytes], None] | None,
-    ) -> tuple[Ended, bool]:
+    async def _launch(self, run: "_Run", group: cgroups.Group | None) -> tuple[Ended, bool]:
         """How it ended, and whether the command was reached at all."""
+        command = run.command
         data = [filter_program(), *_user_files()]
         status_out, status_in = os.pipe()
         gate_out, gate_in = os.pipe()
         inside = [status_in, gate_out, *map(memory_file, data)]
-        inside.append(memory_file(self._options(command, sources, inside)))
+        inside.append(memory_file(self._options(command, run.sources, inside)))
         status = _Status(status_out)
 
         async def admit() -> None:
-            """Only in its group may the command begin."""
+            """Only in its group, and with its way out open, may the command begin."""
             child = await status.arrival()
             if child is not None:
+                await self._open_way(run, child)
                 await asyncio.to_thread(_enter, child, group, gate_in)
 
         try:
@@ -155,10 +153,10 @@ class Bubblewrap:
                 stdin=command.stdin if command.talk is None else command.talk,
                 pass_fds=inside,
                 limits=command.limits,
-                stop=stop,
+                stop=run.stop,
                 admit=admit,
                 kill=lambda pid: _kill(pid, status, group),
-                on_output=on_output,
+                on_output=run.on_output,
             )
             if (child := status.child()) is not None:
                 await gone(child)
@@ -166,6 +164,21 @@ class Bubblewrap:
         finally:
             os.close(status_out)
             os.close(gate_in)
+
+    async def _open_way(self, run: "_Run", child: int) -> None:
+        """Let the proxy listen on the sandbox's loopback, if there is anything that may be reached."""
+        if not run.command.hosts:
+            return
+        user = rootfs.USER if self.rights is Rights.DROPPED else None
+        try:
+            listener = await asyncio.to_thread(open_listener, child, PROXY_PORT, user=user)
+        except OSError as error:
+            raise Missing(
+                f"The sandbox cannot be given a way to single hosts ({error}).",
+                remedy="Run as root, or run the command without hosts.",
+            ) from error
+        if listener:
+            await run.proxy.serve(listener)
 
     def _argv(self, command: Command, options: int, *, grouped: bool) -> list[str]:
         return [
@@ -175,11 +188,11 @@ class Bubblewrap:
             *self._rlimits(command.limits, grouped=grouped),
             # Only now, with root given up, may the caller's environment reach the dynamic linker.
             *(_inner("env"), "-i", "--"),
-            *(f"{name}={value}" for name, value in {**rootfs.BASE_ENVIRONMENT, **command.env}.items()),
+            *(f"{name}={value}" for name, value in _variables(command).items()),
             *command.argv,
         ]
 
-    def _options(self, command: Command, sources: dict[Path, Path], inside: list[int]) -> bytes:
+    def _options(self, command: Command, sources: Mapping[Path, Path], inside: list[int]) -> bytes:
         """What ``bwrap --args`` reads: words ended by NUL."""
         status, gate, seccomp, *user_files = map(str, inside)
         words = [
@@ -256,6 +269,17 @@ class Bubblewrap:
             shared = (_SHARED_PROCESSES,) if self.rights is Rights.ROOT else ()
             return (*_NO_GROUP, *shared)
         return () if self._hierarchy.limits_cpu else (_NO_CPU_LIMIT,)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One command on its way. ``sources`` names a stand-in mount for some host paths."""
+
+    command: Command
+    sources: Mapping[Path, Path]
+    stop: Stop
+    on_output: Callable[[bytes], None] | None
+    proxy: Proxy
 
 
 @dataclass(frozen=True, slots=True)
@@ -378,14 +402,18 @@ def _become_user() -> list[str]:
 
 def _owned_places(command: Command, *, writable_only: bool) -> list[Path]:
     """Host paths that must belong to the sandbox's user."""
-    places = [mount.source for mount in command.mounts if mount.writable]
-    if command.workspace and (command.workspace_writable or not writable_only):
+    places = list(writable_places(command))
+    if command.workspace and not (command.workspace_writable or writable_only):
         places.append(command.workspace)
     return places
 
 
 def _user_files() -> list[bytes]:
     return [text.encode() for text in rootfs.USER_FILES.values()]
+
+
+def _variables(command: Command) -> dict[str, str]:
+    return {**rootfs.BASE_ENVIRONMENT, **proxy_variables(command.hosts), **command.env}
 
 
 @cache

@@ -12,7 +12,7 @@ import socket
 import struct
 import tarfile
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -26,9 +26,13 @@ from requests.exceptions import RequestException
 
 from bullpen.domain.errors import BullpenError, InvalidInput, Missing
 from bullpen.sandbox import changes
-from bullpen.sandbox.base import Command, End, Limits, Network, Outcome, Probe
+from bullpen.sandbox.base import MEBIBYTE, Command, End, Limits, Network, Outcome, Probe
+from bullpen.sandbox.disk import watch_disk, writable_places
+from bullpen.sandbox.hosts import parse_host
 from bullpen.sandbox.linux import rootfs
+from bullpen.sandbox.linux.listener import open_listener
 from bullpen.sandbox.linux.ownership import hand_over
+from bullpen.sandbox.proxy import PROXY_PORT, Proxy, proxy_variables
 from bullpen.sandbox.stop import SIGNAL_STATUSES, Stop, until_dead
 
 _INSTALL = (
@@ -36,6 +40,8 @@ _INSTALL = (
     "and let this user reach its socket (usermod -aG docker USER)."
 )
 _HOST_IMAGE = "bullpen-host-programs:2"
+_SINGLE_HOSTS = "Run Bullpen as root on the engine's own machine, or use the bubblewrap sandbox, or run the command without hosts."
+_HOLDER_LIMITS = Limits(cpus=0.1, memory_bytes=32 * MEBIBYTE, processes=4, scratch_bytes=MEBIBYTE)
 _INIT_PROCESSES = 1
 _OPEN_FILES = 1024
 _FRAME = struct.Struct(">BxxxI")
@@ -81,14 +87,67 @@ class Docker:
         workspace = command.workspace if command.workspace_writable else None
         await asyncio.to_thread(_hand_over, command)
         before = await asyncio.to_thread(changes.scan, workspace) if workspace else {}
-        outcome = await self._contained(command, stop, on_output)
+        async with watch_disk(command, before, stop) as usage, self._way_out(command) as way:
+            outcome = await self._contained(command, way, stop, on_output)
         after = await asyncio.to_thread(changes.scan, workspace) if workspace else {}
-        return replace(outcome, changed=changes.compare(before, after))
+        if outcome.end is End.EXITED and await asyncio.to_thread(usage.exceeded):
+            outcome = replace(outcome, end=End.DISK, exit_status=None)
+        changed = changes.compare(before, after)
+        if workspace:  # bubblewrap's filter refuses such files, the engine's own does not
+            await asyncio.to_thread(changes.clear_set_id, workspace, changed)
+        return replace(outcome, changed=changed, refused_hosts=way.proxy.refused)
+
+    @contextlib.asynccontextmanager
+    async def _way_out(self, command: Command) -> AsyncGenerator["_Way"]:
+        """The network the command joins. For single hosts it is that of a container that only sleeps: there the proxy
+        listens before the command begins.
+        """
+        proxy = Proxy(map(parse_host, command.hosts))
+        if not command.hosts:
+            yield _Way(str(command.network), proxy)
+            return
+        holder = await asyncio.to_thread(self._create_holder)
+        try:
+            await asyncio.to_thread(self._api.start, holder)
+            await proxy.serve(await asyncio.to_thread(self._listener_in, holder))
+            yield _Way(f"container:{holder}", proxy)
+        finally:
+            await proxy.close()
+            await asyncio.to_thread(self._api.remove_container, holder, v=True, force=True)
+
+    def _create_holder(self) -> str:
+        """Id of a new container that sleeps in a network namespace of its own, which has loopback and nothing else."""
+        command = Command(("sleep", "infinity"), limits=_HOLDER_LIMITS)
+        made = self._api.create_container(
+            self._host_image(),
+            list(command.argv),
+            user=_user(),
+            entrypoint=[],
+            host_config=self._api.create_host_config(
+                **_confinement(command, str(Network.NONE)), mounts=list(_host_programs())
+            ),
+        )
+        return str(made["Id"])
+
+    def _listener_in(self, container: str) -> socket.socket:
+        """A socket that listens in the container's network; only root on the engine's own machine can have one."""
+        pid = int(self._api.inspect_container(container)["State"]["Pid"])
+        try:
+            if container not in Path(f"/proc/{pid}/cgroup").read_text():
+                raise Missing("The Docker engine runs on another machine.", remedy=_SINGLE_HOSTS)
+            listener = open_listener(pid, PROXY_PORT)
+        except OSError as error:
+            raise Missing(
+                f"The container cannot be given a way to single hosts ({error}).", remedy=_SINGLE_HOSTS
+            ) from error
+        if listener is None:
+            raise Missing("The container that holds the network has ended.", remedy=_SINGLE_HOSTS)
+        return listener
 
     async def _contained(
-        self, command: Command, stop: Stop, on_output: Callable[[bytes], None] | None
+        self, command: Command, way: "_Way", stop: Stop, on_output: Callable[[bytes], None] | None
     ) -> Outcome:
-        container = await asyncio.to_thread(self._create, command)
+        container = await asyncio.to_thread(self._create, command, way.network)
         try:
             stream = await asyncio.to_thread(self._attach, container)
             with contextlib.closing(stream):
@@ -125,7 +184,7 @@ class Docker:
         state = (await asyncio.to_thread(self._api.inspect_container, container))["State"]
         return _outcome(command, stop.reason, state, output, time.monotonic() - started)
 
-    def _create(self, command: Command) -> str:
+    def _create(self, command: Command, network: str) -> str:
         """Id of a new container that is not started yet."""
         api = self._api
         image = self.image or self._host_image()
@@ -133,13 +192,15 @@ class Docker:
             image,
             list(command.argv),
             working_dir=command.cwd,
-            environment={**rootfs.BASE_ENVIRONMENT, **command.env},
+            environment={**rootfs.BASE_ENVIRONMENT, **proxy_variables(command.hosts), **command.env},
             user=_user(),
             stdin_open=True,
-            hostname="sandbox" if command.network is Network.NONE else None,
+            hostname="sandbox" if network == Network.NONE else None,
             entrypoint=[],
             healthcheck={"test": ["NONE"]},
-            host_config=api.create_host_config(**_confinement(command), mounts=self._mounts(command)),
+            host_config=api.create_host_config(
+                **_confinement(command, network), mounts=self._mounts(command)
+            ),
         )
         return str(made["Id"])
 
@@ -164,7 +225,7 @@ class Docker:
             self._api.kill(container)
 
     def _mounts(self, command: Command) -> list[BindMount]:
-        host = _host_programs(command) if self.image is None else iter(())
+        host = _host_programs() if self.image is None else iter(())
         asked = [_bind(mount.target, mount.source, writable=mount.writable) for mount in command.mounts]
         return [*host, *_workspace(command), *asked]
 
@@ -180,6 +241,14 @@ class Docker:
     def _api(self) -> Any:
         # Typed loosely: the published stubs of the low-level client know only part of it.
         return docker.from_env(timeout=120).api
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """The engine's word for the network a command joins, and the proxy that may listen there."""
+
+    network: str
+    proxy: Proxy
 
 
 class _Output:
@@ -264,11 +333,11 @@ def _end(status: int, *, out_of_memory: bool) -> End:
     return End.SIGNALLED if status in SIGNAL_STATUSES else End.EXITED
 
 
-def _confinement(command: Command) -> dict[str, Any]:
+def _confinement(command: Command, network: str) -> dict[str, Any]:
     limits = command.limits
     scratch = f"rw,nosuid,nodev,exec,mode=1777,size={limits.scratch_bytes}"
     return {
-        "network_mode": str(command.network),
+        "network_mode": network,
         "read_only": True,
         "tmpfs": {"/tmp": scratch},  # noqa: S108 - the path inside the sandbox
         "shm_size": limits.scratch_bytes,
@@ -297,7 +366,7 @@ def _workspace(command: Command) -> Iterator[BindMount]:
         yield _bind(f"{rootfs.WORK}/.git", git)
 
 
-def _host_programs(command: Command) -> Iterator[BindMount]:
+def _host_programs() -> Iterator[BindMount]:
     """The host's programs and the harmless part of its /etc, read-only, as under bubblewrap."""
     for place in rootfs.system_places():
         yield _bind(str(place), place)
@@ -341,10 +410,7 @@ def _user() -> str:
 def _hand_over(command: Command) -> None:
     if os.geteuid() != 0:
         return
-    writable = [mount.source for mount in command.mounts if mount.writable]
-    if command.workspace and command.workspace_writable:
-        writable.append(command.workspace)
-    for place in writable:
+    for place in writable_places(command):
         hand_over(place, rootfs.USER)
 
 

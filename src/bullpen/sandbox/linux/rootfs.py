@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.sandbox.base import Command, Mount, Network
+from bullpen.sandbox.hosts import parse_host
 
 WORK = "/work"
 USER = 10001
@@ -73,6 +74,8 @@ def check_command(command: Command) -> None:
         raise InvalidInput(f"The workspace {os.fspath(command.workspace)!r} is not a folder.")
     for mount in command.mounts:
         _check_mount(mount, command)
+    if [parse_host(host) for host in command.hosts] and command.network is not Network.NONE:
+        raise InvalidInput("A command has the host's network or single hosts, not both.")
 
 
 def _check_mount(mount: Mount, command: Command) -> None:

@@ -1,13 +1,15 @@
 """The system calls a sandboxed process may not make, as a compiled filter.
 
 A deny-list: programs under test may use what ordinary programs use; what reaches for other namespaces, other
-processes' memory, kernel modules, clocks, key rings or rarely audited kernel code fails with EPERM. ``clone3`` answers
-ENOSYS, because its flags cannot be inspected and the C library then falls back to ``clone``.
+processes' memory, kernel modules, clocks, key rings or rarely audited kernel code fails with EPERM. No file may be made
+setuid or setgid: in a workspace of root it would be root's on disk. ``clone3`` and ``openat2`` answer ENOSYS, because
+their flags cannot be inspected; callers then fall back to ``clone`` and ``openat``.
 """
 
 import errno
 import os
 import socket
+import stat
 from functools import cache
 from typing import Any
 
@@ -37,6 +39,13 @@ _REFUSED = (
 _NEW_NAMESPACES = (0x00020000, 0x02000000, 0x04000000, 0x08000000, 0x10000000, 0x20000000, 0x40000000, 0x80)
 _FAMILIES = frozenset({socket.AF_UNIX, socket.AF_INET, socket.AF_INET6, socket.AF_NETLINK})
 _LAST_NAMED_FAMILY = 64
+_NEWER = {"clone3": 435, "openat2": 437, "fchmodat2": 452}  # the same on every architecture
+_UNINSPECTABLE = ("clone3", "openat2")
+_SET_ID = (stat.S_ISUID, stat.S_ISGID)
+# Where the mode stands among the arguments; where the flags stand that say whether there is a mode at all.
+_MODE_GIVEN = {"chmod": 1, "fchmod": 1, "fchmodat": 2, "fchmodat2": 2, "creat": 1, "mknod": 1, "mknodat": 2}
+_MODE_BY_FLAG = {"open": (1, 2), "openat": (2, 3)}
+_CREATING = (os.O_CREAT, os.O_TMPFILE)
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 
 
@@ -58,7 +67,9 @@ def filter_program() -> bytes:
     compiled = rules.SyscallFilter(rules.ALLOW)
     for name in _REFUSED:
         _refuse_call(rules, compiled, name)
-    compiled.add_rule(rules.ERRNO(errno.ENOSYS), "clone3")
+    for name in _UNINSPECTABLE:
+        compiled.add_rule(rules.ERRNO(errno.ENOSYS), _number(rules, name))
+    _refuse_set_id(rules, compiled)
     for flag in _NEW_NAMESPACES:
         compiled.add_rule(rules.ERRNO(errno.EPERM), "clone", rules.Arg(0, rules.MASKED_EQ, flag, flag))
     for request in (_TIOCSTI, _TIOCLINUX):
@@ -71,8 +82,27 @@ def filter_program() -> bytes:
 
 def _refuse_call(rules: Any, compiled: Any, name: str) -> None:
     # A call that this architecture or this libseccomp does not know cannot be made by name either.
-    if rules.resolve_syscall(rules.Arch.NATIVE, name) > 0:
-        compiled.add_rule(rules.ERRNO(errno.EPERM), name)
+    if (number := _number(rules, name)) is not None:
+        compiled.add_rule(rules.ERRNO(errno.EPERM), number)
+
+
+def _refuse_set_id(rules: Any, compiled: Any) -> None:
+    refusal = rules.ERRNO(errno.EPERM)
+    for bit in _SET_ID:
+        for name, mode in _MODE_GIVEN.items():
+            if (number := _number(rules, name)) is not None:
+                compiled.add_rule(refusal, number, rules.Arg(mode, rules.MASKED_EQ, bit, bit))
+        for name, (flags, mode) in _MODE_BY_FLAG.items():
+            if (number := _number(rules, name)) is not None:
+                for flag in _CREATING:
+                    made = rules.Arg(flags, rules.MASKED_EQ, flag, flag)
+                    compiled.add_rule(refusal, number, made, rules.Arg(mode, rules.MASKED_EQ, bit, bit))
+
+
+def _number(rules: Any, name: str) -> int | None:
+    """A call's number, also where libseccomp is older than the call; None where this architecture lacks it."""
+    found = int(rules.resolve_syscall(rules.Arch.NATIVE, name))
+    return found if found > 0 else _NEWER.get(name)
 
 
 def _refuse_families(rules: Any, compiled: Any) -> None:

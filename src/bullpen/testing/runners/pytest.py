@@ -185,6 +185,8 @@ def _how(outcome: Outcome) -> str:
             return "it took more memory than it may"
         case End.OUTPUT:
             return "it wrote more output than it may"
+        case End.DISK:
+            return "its files took more of the disk than they may"
         case End.EXITED:
             return f"the process exited by itself with status {outcome.exit_status}"
         case End.SIGNALLED:

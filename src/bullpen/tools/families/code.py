@@ -33,12 +33,13 @@ class Changed:
 
 @dataclass(frozen=True, slots=True)
 class CommandRun:
-    """How a command ended; the middle of long output is left out."""
+    """How a command ended; the middle of long output is left out. ``refused`` are hosts it asked for in vain."""
 
     ended: str
     exit_status: int | None
     stdout: str
     stderr: str
+    refused: tuple[str, ...] = ()
 
 
 @tool(risk=Risk.WRITE)
@@ -123,7 +124,24 @@ async def run_command(
     return await _run(ctx, tuple(argv), stdin)
 
 
-async def _run(ctx: ToolContext, argv: tuple[str, ...], stdin: str) -> CommandRun:
+@tool(risk=Risk.NETWORK)
+async def run_online(
+    ctx: ToolContext,
+    argv: Annotated[list[str], Field(min_length=1, max_length=256)],
+    hosts: Annotated[list[str], Field(min_length=1, max_length=32)],
+) -> CommandRun:
+    """Run a program in the sandbox that may reach the named hosts, and no others, through an HTTP proxy.
+
+    Args:
+        argv: The program and its arguments, one by one.
+        hosts: What it may reach, each with its port, such as example.org:443.
+    """
+    return await _run(ctx, tuple(argv), "", tuple(hosts))
+
+
+async def _run(
+    ctx: ToolContext, argv: tuple[str, ...], stdin: str, hosts: tuple[str, ...] = ()
+) -> CommandRun:
     environment = ctx.environment or Environment("none")
     command = Command(
         argv,
@@ -133,9 +151,11 @@ async def _run(ctx: ToolContext, argv: tuple[str, ...], stdin: str) -> CommandRu
         mounts=environment.mounts,
         limits=ctx.limits,
         stdin=stdin.encode("utf-8", "surrogateescape"),
+        hosts=hosts,
     )
     outcome = await need(ctx.sandbox, "sandbox").run(command)
-    return CommandRun(outcome.end.value, outcome.exit_status, _shown(outcome.stdout), _shown(outcome.stderr))
+    said, complained = _shown(outcome.stdout), _shown(outcome.stderr)
+    return CommandRun(outcome.end.value, outcome.exit_status, said, complained, outcome.refused_hosts)
 
 
 def _variables(environment: Environment) -> dict[str, str]:
@@ -181,4 +201,4 @@ def _ruff() -> Path:
     return Path(find_ruff_bin())
 
 
-TOOLS = (rename_symbol, format_file, run_code, run_command)
+TOOLS = (rename_symbol, format_file, run_code, run_command, run_online)

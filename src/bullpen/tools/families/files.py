@@ -90,6 +90,8 @@ async def read_file(
         raise InvalidInput(f"{path!r} is not a text file.")
     lines = content.splitlines(keepends=True)
     text, last = _excerpt(lines, first, min(count, _MOST_LINES))
+    if ctx.scratchpad:
+        await ctx.scratchpad.note_read(name, _seen(content))
     return FileRead(name, content_hash(content), first, last, len(lines), text)
 
 
@@ -174,7 +176,7 @@ async def edit_file(
         )
     if count > 1 and not every:
         raise Conflict(f"The text occurs {count} times in {path!r}.", remedy="Give more lines around it.")
-    return await _change(ctx, [FileChange(name, before, before.replace(sought, put))])
+    return await _edit(ctx, [FileChange(name, before, before.replace(sought, put))])
 
 
 @tool(risk=Risk.WRITE)
@@ -190,7 +192,7 @@ async def write_file(ctx: ToolContext, path: AnyText, text: AnyText, file_hash: 
     before = current(ctx, name)
     if before is not None:
         _require_fresh(name, before, file_hash)
-    return await _change(ctx, [FileChange(name, before, text.encode("utf-8", "surrogateescape"))])
+    return await _edit(ctx, [FileChange(name, before, text.encode("utf-8", "surrogateescape"))])
 
 
 @tool(risk=Risk.WRITE)
@@ -203,7 +205,7 @@ async def apply_patch(ctx: ToolContext, patch: AnyText) -> FilesChanged:
     key = f"patch:{hashlib.sha256(patch.encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
     if key in ctx.tried:
         raise Conflict("This patch was tried before and failed.", remedy="Take a different approach.")
-    return await _change(ctx, [_patched(ctx, one) for one in parse_patch(patch)], key)
+    return await _edit(ctx, [_patched(ctx, one) for one in parse_patch(patch)], key)
 
 
 @tool(risk=Risk.WRITE)
@@ -243,7 +245,28 @@ def current(ctx: ToolContext, path: str) -> bytes | None:
 
 def _require_fresh(path: str, content: bytes, read: str) -> None:
     if content_hash(content) != read:
-        raise Conflict(f"{path!r} has changed since it was read.", remedy="Read it again, then edit.")
+        raise _stale(path)
+
+
+def _stale(path: str) -> Conflict:
+    return Conflict(f"{path!r} has changed since it was read.", remedy="Read it again, then edit.")
+
+
+def _seen(content: bytes | None) -> str:
+    """What a scratchpad keeps of a file that was looked at."""
+    return "" if content is None else hashlib.sha256(content).hexdigest()
+
+
+async def _is_stale(ctx: ToolContext, path: str, content: bytes | None) -> bool:
+    return ctx.scratchpad is not None and await ctx.scratchpad.is_stale(path, _seen(content))
+
+
+async def _edit(ctx: ToolContext, changes: Sequence[FileChange], approach: str = "") -> FilesChanged:
+    """A change made from what an agent remembers of the files, so what it read must still be so."""
+    for change in changes:
+        if await _is_stale(ctx, change.path, change.before):
+            raise _stale(change.path)
+    return await _change(ctx, changes, approach)
 
 
 async def _change(ctx: ToolContext, changes: Sequence[FileChange], approach: str = "") -> FilesChanged:
@@ -256,7 +279,8 @@ async def _change(ctx: ToolContext, changes: Sequence[FileChange], approach: str
 
 
 async def write_changes(ctx: ToolContext, changes: Sequence[FileChange]) -> None:
-    """Write changes, all or none: each is checked against the agreed scope before the first is written.
+    """Write changes, all or none: each is checked against the agreed scope before the first is written. Who had seen a
+    file as it was is taken to know it as it is now.
 
     Raises:
         PermissionRefused: a change is outside of the agreed files and lines.
@@ -264,11 +288,15 @@ async def write_changes(ctx: ToolContext, changes: Sequence[FileChange]) -> None
     """
     for change in changes:
         await _permit(ctx, change)
+    known = [change for change in changes if not await _is_stale(ctx, change.path, change.before)]
     for change in changes:
         if change.after is None:
             remove(ctx.workspace, change.path)
         else:
             write_bytes(ctx.workspace, change.path, change.after)
+    for change in known:
+        if ctx.scratchpad and await _is_stale(ctx, change.path, change.after):
+            await ctx.scratchpad.note_read(change.path, _seen(change.after))
 
 
 async def _permit(ctx: ToolContext, change: FileChange) -> None:
