@@ -83,8 +83,17 @@ def item_task(session_id: SessionId, item_id: str, phase: str = "") -> TaskId:
     return TaskId(derived_id("task", session_id, item_id, phase))
 
 
-async def plan(means: Means, session_id: SessionId, opened: Opened, options: ImproveOptions) -> Planned:
-    """Generate, validate, prioritise and order items; store them with their tasks. Items stored before stay as they are."""
+async def plan(
+    means: Means,
+    session_id: SessionId,
+    opened: Opened,
+    options: ImproveOptions,
+    enough: int = MOST_STORED,
+) -> Planned:
+    """Generate, validate, prioritise and order items; store them with their tasks. Items stored before stay as they are.
+
+    With ``enough`` ready ones it ends, so that work can begin; the next plan makes items of the other findings.
+    """
     async with means.database.view(means.actor) as uow:
         findings = await findings_queries.list_findings(uow, session_id, "before")
         stored = await list_items(uow, session_id)
@@ -100,7 +109,7 @@ async def plan(means: Means, session_id: SessionId, opened: Opened, options: Imp
         taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
         by_fingerprint = {found.fingerprint: found for found in wanted}
         asking = Asking(means, session_id, worktree.path, options, by_fingerprint)
-        chosen = await choose_fitting(asking, items, max(options.max_items - taken, 0))
+        chosen = await choose_fitting(asking, items, max(options.max_items - taken, 0), enough)
     finally:
         await release_worktree(worktree)
     order = find_dependencies([item for item in chosen if item.state is ItemState.READY], knowledge.imports)
@@ -235,17 +244,20 @@ class Asking:
         return [replace(item, draft=draft) for draft in drafts]
 
 
-async def choose_fitting(asking: Asking, items: Sequence[WorkItem], most: int) -> list[WorkItem]:
+async def choose_fitting(
+    asking: Asking, items: Sequence[WorkItem], most: int, enough: int = MOST_STORED
+) -> list[WorkItem]:
     """The items with at most ``most`` of them ready: the most urgent ones that a recipe would really change.
 
     A recipe declines where its precise conditions are not met; such an item needs a person or a language model. Items
-    are asked in order of priority and no further than needed.
+    are asked in order of priority, and those behind the first ``enough`` that are ready are left out.
     """
     chosen: list[WorkItem] = []
     ready = 0
     waiting = list(items)
-    while waiting:
-        batch, waiting = waiting[:ASKED_AT_ONCE], waiting[ASKED_AT_ONCE:]
+    at_once = min(ASKED_AT_ONCE, enough)
+    while waiting and ready < enough:
+        batch, waiting = waiting[:at_once], waiting[at_once:]
         room = most - ready
         asked = await asyncio.gather(*(_asked(asking, item, room > 0) for item in batch))
         for item in chain.from_iterable(asked):

@@ -32,7 +32,7 @@ from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
-from bullpen.flow.improve.plan import Planned, item_task, plan, propose_rest, root_task
+from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
@@ -53,8 +53,9 @@ from bullpen.work.actions.evidence import keep_evidence
 from bullpen.work.actions.items import move_item
 from bullpen.work.actions.tasks import move_task
 
+FIRST_READY = 5  # items that are planned before work begins; the others when a first change has landed
 FIRST_WAVES = (
-    2  # worked with the whole test suite for each change, before it is known which test runs which line
+    2  # in which each change runs the whole suite, since nothing tells yet which test runs which line
 )
 RETURNS = 2  # times the merge queue may give an item back before it is left undone
 
@@ -121,7 +122,7 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     place = await step("place", Place, partial(_place, bench, session_id, opened))
     looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
     require_sight(looked.findings, looked.failures)
-    await step("plan", Planned, partial(_plan, bench, session_id))
+    await step("plan", Planned, partial(_plan, bench, session_id, FIRST_READY))
     if not options.dry_run:
         place = await _first_change(bench, session_id, opened, place)
     if not place.paused:
@@ -209,9 +210,9 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
     return await look(means, session_id, view, session.tests)
 
 
-async def _plan(bench: Bench, session_id: SessionId) -> Planned:
+async def _plan(bench: Bench, session_id: SessionId, enough: int = MOST_STORED) -> Planned:
     session = await bench.sessions.get(session_id)
-    return await plan(bench.means, session_id, session.opened, session.options)
+    return await plan(bench.means, session_id, session.opened, session.options, enough)
 
 
 async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
@@ -230,7 +231,7 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
     ready = [item for item in items if item.state is ItemState.READY]
     waiting = in_order([item for item in ready if item.id not in cancelled], tasks)
     ended = frozenset(item.id for item in items) - {item.id for item in waiting}
-    size = min(means.settings.batch, 2 * 4**wave)
+    size = min(means.settings.batch, 4**wave)
     chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
     if chosen:
         for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
