@@ -632,12 +632,13 @@ async def test_no_network_not_even_the_hosts_own(sandbox: Backend) -> None:
 
 @pytest.mark.req("BOX-04")
 async def test_sockets_of_the_host_cannot_be_reached(sandbox: Backend) -> None:
+    name = f"\0bullpen-contract-{os.getpid()}".encode()  # of its own: tests run side by side
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(b"\0bullpen-contract")
+        server.bind(name)
         server.listen()
         script = (
             "import socket\n"
-            "for where in (b'\\0bullpen-contract', '/run/docker.sock', '/var/run/docker.sock', '/run/dbus/system_bus_socket'):\n"
+            f"for where in ({name!r}, '/run/docker.sock', '/var/run/docker.sock', '/run/dbus/system_bus_socket'):\n"
             "  try: socket.socket(socket.AF_UNIX).connect(where); print('reached', where)\n"
             "  except OSError: pass\n"
         )
