@@ -53,7 +53,8 @@ class _InsertIfNew(Insert):
 
 @compiles(_InsertIfNew)
 def _compile_if_new(element: _InsertIfNew, compiler: SQLCompiler, **how: Any) -> str:
-    return f"{compiler.visit_insert(element, **how)} ON CONFLICT DO NOTHING"
+    text: str = compiler.visit_insert(element, **how)  # pyright: ignore[reportUnknownMemberType]
+    return f"{text} ON CONFLICT DO NOTHING"
 
 
 _queue, _dead = tables.message.c, tables.dead_letter.c
