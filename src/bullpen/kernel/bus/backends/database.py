@@ -53,7 +53,7 @@ class _InsertIfNew(Insert):
 
 @compiles(_InsertIfNew)
 def _compile_if_new(element: _InsertIfNew, compiler: SQLCompiler, **how: Any) -> str:
-    text: str = compiler.visit_insert(element, **how)  # pyright: ignore[reportUnknownMemberType]
+    text = cast("str", compiler.visit_insert(element, **how))  # pyright: ignore[reportUnknownMemberType]
     return f"{text} ON CONFLICT DO NOTHING"
 
 
