@@ -1,7 +1,6 @@
 """What every backend of the message bus promises, through the bus that stands on it."""
 
 import asyncio
-import contextlib
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from bullpen.domain.errors import Conflict, LimitExceeded, NotFound, Unavailable
 from bullpen.domain.ids import LOCAL_ORGANIZATION
 from bullpen.kernel.bus.backends.base import Backend, Delivery, Limits, Setup
 from bullpen.kernel.bus.bus import BACKENDS, Policy
+from bullpen.kernel.bus.ending import end_task
 from bullpen.kernel.bus.log import EventLog
 from bullpen.kernel.bus.messages import Priority, answer_to, new_message, read_payload
 from bullpen.kernel.storage.database import Database, open_store
@@ -398,9 +398,7 @@ async def consuming(desk: Desk, handle: Callable[[Delivery], Awaitable[str | Non
     async with asyncio.timeout(WITHIN_SECONDS):
         task = asyncio.create_task(desk.bus.consume(ANN, INBOX, handle, batch=5))
         yield
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end_task(task)
 
 
 @pytest.mark.req("BUS-02")

@@ -10,6 +10,7 @@ from bullpen.domain.actor import Actor
 from bullpen.domain.errors import BullpenError, LimitExceeded, NotFound, Unavailable
 from bullpen.kernel.bus.addresses import Address, Lookup, To, parse_address
 from bullpen.kernel.bus.backends.base import LONGEST_PAUSE, Backend, Delivery, OpenBackend, Setup
+from bullpen.kernel.bus.ending import end_task, heed_cancelling
 from bullpen.kernel.bus.messages import FAILED, Message, Unreadable, answer_to, copy_for
 from bullpen.kernel.clock import now
 from bullpen.kernel.extend import ExtensionPoint
@@ -140,7 +141,7 @@ class Bus:
 
     async def _next(self, actor: Actor, queue: str, waker: asyncio.Event) -> Message:
         while True:
-            _heed_cancelling()
+            heed_cancelling()
             waker.clear()
             for delivery in await self.backend.claim(actor.organization_id, [queue], 1):
                 await self.backend.ack([delivery])
@@ -202,7 +203,7 @@ class Bus:
         held: dict[str, Delivery] = {}
         async with self._keeping(held), self._waking(actor, inbox) as waker:
             while True:
-                _heed_cancelling()
+                heed_cancelling()
                 waker.clear()
                 try:
                     taken = await self.take(actor, inbox, batch)
@@ -249,9 +250,7 @@ class Bus:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
             for delivery in held.values():  # of a batch that was interrupted
                 with suppress(Unavailable):
                     await self.backend.retry(delivery, 0)
@@ -261,13 +260,6 @@ class Bus:
         waker = asyncio.Event()
         async with self.backend.listening(actor.organization_id, inbox, waker.set):
             yield waker
-
-
-def _heed_cancelling() -> None:
-    """Before Python 3.12 ``asyncio.wait_for``, which clients of brokers use, may swallow that we are cancelled."""
-    task = asyncio.current_task()
-    if task is not None and task.cancelling():
-        raise asyncio.CancelledError
 
 
 async def _woken(waker: asyncio.Event) -> None:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import ColumnElement, Insert, bindparam, delete, func, insert, or_, select, update
@@ -53,7 +53,8 @@ class _InsertIfNew(Insert):
 
 @compiles(_InsertIfNew)
 def _compile_if_new(element: _InsertIfNew, compiler: SQLCompiler, **how: Any) -> str:
-    return f"{compiler.visit_insert(element, **how)} ON CONFLICT DO NOTHING"
+    text = cast("str", compiler.visit_insert(element, **how))  # pyright: ignore[reportUnknownMemberType]
+    return f"{text} ON CONFLICT DO NOTHING"
 
 
 _queue, _dead = tables.message.c, tables.dead_letter.c
@@ -448,17 +449,10 @@ def _again(dead: sa.Row[Any], organization: str, queue: str) -> dict[str, Any]:
 
 
 def _delivery(row: sa.Row[Any], organization: OrganizationId, token: str) -> Delivery:
-    message, fault = unseal(row.body, row.queue)
-    return Delivery(
-        message,
-        organization,
-        row.queue,
-        str(row.position),
-        token,
-        row.deliveries + 1,
-        row.attempts + 1,
-        fault,
-    )
+    values = cast("tuple[int, str, str, int, int]", tuple(row))
+    position, queue, body, deliveries, attempts = values
+    message, fault = unseal(body, queue)
+    return Delivery(message, organization, queue, str(position), token, deliveries + 1, attempts + 1, fault)
 
 
 def _letter(row: sa.Row[Any], queue: str) -> DeadLetter:

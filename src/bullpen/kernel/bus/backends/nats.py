@@ -31,7 +31,7 @@ from nats.js.api import (
 from nats.js.errors import APIError, NotFoundError
 from pydantic import TypeAdapter
 
-from bullpen.domain.errors import InvalidInput
+from bullpen.domain.errors import InvalidInput, Unavailable
 from bullpen.domain.ids import OrganizationId
 from bullpen.kernel.bus.addresses import To
 from bullpen.kernel.bus.backends.base import (
@@ -471,6 +471,19 @@ async def _quiet(_error: Exception) -> None:
     """The client tells of every lost connection; whoever calls hears of it by an error."""
 
 
+async def _connect(client: Client, url: str) -> None:
+    """Within a while; once connected, it connects again for ever."""
+    try:
+        with _nats_errors():
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await client.connect(
+                    url, error_cb=_quiet, max_reconnect_attempts=-1, reconnect_time_wait=RECONNECT_SECONDS
+                )
+    except Unavailable:
+        await client.close()
+        raise
+
+
 async def open_backend(setup: Setup) -> NatsBackend:
     """Connect, and make the streams that all queues share.
 
@@ -480,15 +493,7 @@ async def open_backend(setup: Setup) -> NatsBackend:
     """
     client = Client()
     try:
-        with _nats_errors():
-            await client.connect(
-                setup.url,
-                error_cb=_quiet,
-                connect_timeout=CONNECT_SECONDS,
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=RECONNECT_SECONDS,
-                allow_reconnect=True,
-            )
+        await _connect(client, setup.url)
     except ValueError as error:
         raise InvalidInput(
             f"The address of the bus cannot be understood: {error}.", remedy="Use nats://HOST:PORT."

@@ -7,7 +7,7 @@ one script, so it happens wholly or not at all. Keys of an organization share a 
 import asyncio
 import secrets
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -27,13 +27,13 @@ from bullpen.kernel.bus.backends.base import (
     full,
     not_answering,
 )
+from bullpen.kernel.bus.ending import end_task
 from bullpen.kernel.bus.messages import Message, seal, unseal
 from bullpen.kernel.clock import now
 
 RETRY_SECONDS = 1.0
 CONNECTIONS = 16
 WAIT_SECONDS = 30.0  # for one of them
-REPLY_SECONDS = 24 * 3600  # an answer that nobody fetched is forgotten
 CHUNK = 200  # messages in one call of a script
 
 # KEYS: the organization's prefix. Below it: number (a counter), ready:QUEUE and held:QUEUE (sorted sets of entries),
@@ -43,17 +43,29 @@ local at = redis.call('TIME')
 local now = at[1] + at[2] / 1000000
 local root = KEYS[1]
 local RANK = 17592186044416  -- 2^44: a score holds a priority and a number exactly
+local KEPT = 86400  -- seconds; an answer that nobody fetched is forgotten
 local function key(what, queue) return root .. what .. ':' .. queue end
 local function size(queue)
   return redis.call('ZCARD', key('ready', queue)) + redis.call('ZCARD', key('held', queue))
 end
-local function put(queue, id, priority, body, deliveries)
-  local entry = redis.call('INCR', root .. 'number')
-  redis.call('HSET', key('m', entry), 'id', id, 'body', body, 'priority', priority, 'deliveries', deliveries,
-    'attempts', 0, 'token', '')
-  redis.call('HSET', key('ids', queue), id, entry)
-  redis.call('ZADD', key('ready', queue), priority * RANK + entry, entry)
-  return entry
+local function put(queue, messages)  -- each: id, priority, body, deliveries
+  if #messages == 0 then return end
+  local entry = redis.call('INCRBY', root .. 'number', #messages) - #messages
+  local ids, ready, lives = {}, {}, string.sub(queue, 1, 6) == 'reply:'
+  for _, one in ipairs(messages) do
+    entry = entry + 1
+    local name = key('m', entry)
+    redis.call('HSET', name, 'id', one[1], 'priority', one[2], 'body', one[3], 'deliveries', one[4], 'attempts', 0)
+    if lives then redis.call('EXPIRE', name, KEPT) end
+    ids[#ids + 1], ids[#ids + 2] = one[1], entry
+    ready[#ready + 1], ready[#ready + 2] = one[2] * RANK + entry, entry
+  end
+  redis.call('HSET', key('ids', queue), unpack(ids))
+  redis.call('ZADD', key('ready', queue), unpack(ready))
+  if lives then
+    for _, what in ipairs({'ids', 'ready'}) do redis.call('EXPIRE', key(what, queue), KEPT) end
+  end
+  redis.call('PUBLISH', root .. 'wake', queue)
 end
 local function leased(entry, token) return redis.call('HGET', key('m', entry), 'token') == token end
 local function release(queue, horizon)
@@ -69,38 +81,33 @@ local function release(queue, horizon)
     end
   end
 end
-local function remove(queue, entry)
-  local id = redis.call('HGET', key('m', entry), 'id')
-  if not id then return end
-  redis.call('HDEL', key('ids', queue), id)
-  redis.call('ZREM', key('ready', queue), entry)
-  redis.call('ZREM', key('held', queue), entry)
-  redis.call('DEL', key('m', entry))
+local function remove(queue, entries)
+  local ids = {}
+  for _, entry in ipairs(entries) do
+    ids[#ids + 1] = redis.call('HGET', key('m', entry), 'id') or nil
+    redis.call('DEL', key('m', entry))
+  end
+  if #ids > 0 then redis.call('HDEL', key('ids', queue), unpack(ids)) end
+  redis.call('ZREM', key('ready', queue), unpack(entries))
+  redis.call('ZREM', key('held', queue), unpack(entries))
 end
 """
 
-# bound, seconds an answer is kept, then for each message: queue, id, priority, body
+# bound, then for each message: queue, id, priority, body
 _PUBLISH = """
-local bound, fresh, more = tonumber(ARGV[1]), {}, {}
-for i = 3, #ARGV, 4 do
-  local queue = ARGV[i]
-  if redis.call('HEXISTS', key('ids', queue), ARGV[i + 1]) == 0 then
-    more[queue] = (more[queue] or size(queue)) + 1
-    if more[queue] > bound then return queue end
-    fresh[#fresh + 1] = i
+local fresh, seen = {}, {}
+for i = 2, #ARGV, 4 do
+  local queue, id = ARGV[i], ARGV[i + 1]
+  if not seen[queue .. ' ' .. id] and redis.call('HEXISTS', key('ids', queue), id) == 0 then
+    seen[queue .. ' ' .. id] = true
+    fresh[queue] = fresh[queue] or {}
+    table.insert(fresh[queue], {id, ARGV[i + 2], ARGV[i + 3], 0})
   end
 end
-for _, i in ipairs(fresh) do
-  if redis.call('HEXISTS', key('ids', ARGV[i]), ARGV[i + 1]) == 0 then
-    local entry = put(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], 0)
-    if string.sub(ARGV[i], 1, 6) == 'reply:' then
-      for _, name in ipairs({key('ids', ARGV[i]), key('ready', ARGV[i]), key('m', entry)}) do
-        redis.call('EXPIRE', name, ARGV[2])
-      end
-    end
-  end
+for queue, messages in pairs(fresh) do
+  if size(queue) + #messages > tonumber(ARGV[1]) then return queue end
 end
-for queue, _ in pairs(more) do redis.call('PUBLISH', root .. 'wake', queue) end
+for queue, messages in pairs(fresh) do put(queue, messages) end
 return ''
 """
 
@@ -114,25 +121,35 @@ for i = 5, #ARGV do
   for j = 1, #some, 2 do found[#found + 1] = {tonumber(some[j + 1]), some[j], ARGV[i]} end
 end
 if #ARGV > 5 then table.sort(found, function(one, other) return one[1] < other[1] end) end
-local claimed = {}
+local claimed, taken, held = {}, {}, {}
 for i = 1, math.min(limit, #found) do
   local entry, queue = found[i][2], found[i][3]
-  local name = key('m', entry)
-  local body = redis.call('HGET', name, 'body')
-  redis.call('ZREM', key('ready', queue), entry)
-  if body then
-    redis.call('ZADD', key('held', queue), now + lease, entry)
-    redis.call('HSET', name, 'token', token)
-    claimed[#claimed + 1] = {queue, entry, body, redis.call('HINCRBY', name, 'deliveries', 1),
-      redis.call('HINCRBY', name, 'attempts', 1)}
+  local message = redis.call('HMGET', key('m', entry), 'body', 'deliveries', 'attempts')
+  taken[queue], held[queue] = taken[queue] or {}, held[queue] or {}
+  table.insert(taken[queue], entry)
+  if message[1] then
+    local deliveries, attempts = message[2] + 1, message[3] + 1
+    redis.call('HSET', key('m', entry), 'token', token, 'deliveries', deliveries, 'attempts', attempts)
+    table.insert(held[queue], now + lease)
+    table.insert(held[queue], entry)
+    claimed[#claimed + 1] = {queue, entry, message[1], deliveries, attempts}
   end
+end
+for queue, entries in pairs(taken) do
+  redis.call('ZREM', key('ready', queue), unpack(entries))
+  if #held[queue] > 0 then redis.call('ZADD', key('held', queue), unpack(held[queue])) end
 end
 return claimed
 """
 
-# then for each: queue, entry
+# for each: queue, entry
 _ACK = """
-for i = 1, #ARGV, 2 do remove(ARGV[i], ARGV[i + 1]) end
+local gone = {}
+for i = 1, #ARGV, 2 do
+  gone[ARGV[i]] = gone[ARGV[i]] or {}
+  table.insert(gone[ARGV[i]], ARGV[i + 1])
+end
+for queue, entries in pairs(gone) do remove(queue, entries) end
 """
 
 # seconds, whether the lease stays, then for each: queue, entry, token
@@ -153,7 +170,7 @@ _BURY = """
 local queue, entry = ARGV[1], ARGV[2]
 if not leased(entry, ARGV[3]) then return end
 local message = redis.call('HMGET', key('m', entry), 'id', 'body', 'priority', 'deliveries')
-remove(queue, entry)
+remove(queue, {entry})
 redis.call('ZADD', key('deaths', queue), redis.call('INCR', root .. 'number'), message[1])
 redis.call('HSET', key('dead', queue), message[1], cjson.encode({message[2], message[3], message[4], ARGV[4], ARGV[5]}))
 """
@@ -185,10 +202,9 @@ for _, letter in ipairs(letters) do
   count = count + redis.call('HDEL', key('dead', queue), letter[1])
   redis.call('ZREM', key('deaths', queue), letter[1])
   if back and redis.call('HEXISTS', key('ids', queue), letter[1]) == 0 then
-    put(queue, letter[1], letter[3], letter[2], letter[4])
+    put(queue, {{letter[1], letter[3], letter[2], letter[4]}})
   end
 end
-if back then redis.call('PUBLISH', root .. 'wake', queue) end
 return count
 """
 )
@@ -236,7 +252,7 @@ class RedisBackend:
                 for one in messages[start : start + CHUNK]
                 for part in (one.to, one.id, int(one.priority), seal(one))
             ]
-            refused = await self._run(_PUBLISH, organization, self.limits.bound, REPLY_SECONDS, *fields)
+            refused = await self._run(_PUBLISH, organization, self.limits.bound, *fields)
             if refused:
                 raise full(refused.decode(), self.limits.bound)
 
@@ -245,7 +261,7 @@ class RedisBackend:
     ) -> Sequence[Delivery]:
         """See ``Backend.claim``."""
         token = secrets.token_hex(8)
-        limits = (self.limits.lease_seconds, self.limits.horizon, limit, token)
+        limits = (self.limits.lease_seconds, self.limits.horizon, min(limit, CHUNK), token)
         claimed = await self._run(_CLAIM, organization, *limits, *queues)
         return [_delivery(organization, token, *one) for one in claimed]
 
@@ -340,9 +356,7 @@ class RedisBackend:
     async def _stop_listening(self) -> None:
         task, self._watch = self._watch, None
         if task is not None:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await end_task(task)
 
     async def close(self) -> None:
         """See ``Backend.close``."""
