@@ -138,3 +138,12 @@ class ReportWritten(Event):
 
     format: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTakenOver(Event):
+    """What an executor had begun when it died is done again by others; ``attempts`` counts how often it was begun."""
+
+    run: str
+    executor: str
+    attempts: int

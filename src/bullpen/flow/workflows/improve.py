@@ -248,6 +248,7 @@ async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str
             "work_item",
             f"{session_id}:{wave}:{item}",
             ORDER.dump_json(WorkOrder(session_id, item, wave, tip)).decode(),
+            shared=True,
         )
         for item in chosen
     ]
