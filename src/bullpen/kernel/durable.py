@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from sqlalchemy.exc import OperationalError
 
 from bullpen.domain import errors
-from bullpen.domain.errors import BullpenError, Conflict, LimitExceeded, Unavailable
+from bullpen.domain.errors import AWAY, BullpenError, Conflict, LimitExceeded, Unavailable
 from bullpen.kernel.executors import Executor, Lease, home_of
 from bullpen.kernel.json_text import dump
 from bullpen.kernel.storage.sqlite import storage_errors, tuned_engine
@@ -40,6 +40,7 @@ Workflow = Callable[[str], Coroutine[Any, Any, Json]]
 RELEASE = "1"  # grows when pending workflows of the release before cannot go on with this code
 QUEUE_SECONDS = 0.1  # between two looks at a queue; each costs about 2 ms of processor time
 ORPHAN_SECONDS = 1.0
+MOST_OUTAGES = 5
 _SHARED = "items@"
 _LOG = logging.getLogger(__name__)
 
@@ -439,7 +440,8 @@ async def step(
     """Run ``body`` once and keep its result, a ``kind``; after a restart the kept result is returned instead.
 
     ``retries`` counts further tries where something was not available or took too long, the first after about
-    ``pause`` seconds, each later one after twice as long, with jitter. ``seconds`` bounds each try.
+    ``pause`` seconds, each later one after twice as long, with jitter. ``seconds`` bounds each try. A database that
+    went away is no fault of ``body``: it is tried again in any case, ``MOST_OUTAGES`` times.
 
     Raises:
         Conflict: (code ``stopped``) the workflow was cancelled.
@@ -459,13 +461,17 @@ async def step(
 async def _persistently(
     name: str, body: Callable[[], Awaitable[T]], retries: int, pause: float, seconds: float | None
 ) -> T:
-    for _ in range(retries):
+    outages = 0
+    while True:
         try:
             return await _within(name, body, seconds)
-        except (Unavailable, LimitExceeded):
-            await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
-            pause *= 2
-    return await _within(name, body, seconds)
+        except (Unavailable, LimitExceeded) as error:
+            away = error.code == AWAY
+            outages, retries = (outages + 1, retries) if away else (outages, retries - 1)
+            if retries < 0 or outages > MOST_OUTAGES:
+                raise
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter is no secret
+        pause *= 2
 
 
 async def _within(name: str, body: Callable[[], Awaitable[T]], seconds: float | None) -> T:

@@ -110,6 +110,8 @@ async def _until_told(
         idle = 0.0 if engine.running else idle + LOOK_SECONDS
         if engine.running != shown:
             shown = engine.running
+            if not shown:
+                await workshop.bench.sessions.tidy()
             say("working" if shown else "ready", lanes=lanes(workshop.means.settings), running=shown)
 
 

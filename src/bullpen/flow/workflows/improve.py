@@ -24,6 +24,7 @@ from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave
 from bullpen.flow.improve.conclude import Concluded, conclude
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
@@ -35,7 +36,7 @@ from bullpen.flow.improve.plan import Planned, item_task, plan, propose_rest, ro
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
-from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
+from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult, change_name
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
@@ -148,7 +149,7 @@ async def _first_change(bench: Bench, session_id: SessionId, opened: Opened, pla
 async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
     """Work the next items side by side and land them; where the branch is then."""
     wave, tip = place.wave, place.tip
-    chosen = await step(f"choose-{wave}", Chosen, partial(_choose, bench, session_id, wave, tip))
+    chosen = await step(f"choose-{wave}", Chosen, partial(_chosen, bench, session_id, wave, tip))
     if not chosen.items:
         return replace(place, ended=True, paused=chosen.paused)
     results = await _work(session_id, wave, tip, chosen.items)
@@ -210,6 +211,14 @@ async def _plan(bench: Bench, session_id: SessionId) -> Planned:
     return await plan(bench.means, session_id, session.opened, session.options)
 
 
+async def _chosen(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
+    """The next wave, and what others need to work on it."""
+    chosen = await _choose(bench, session_id, wave, tip)
+    if chosen.items:
+        await offer_wave(bench.means, session_id, (await bench.sessions.get(session_id)).opened, tip)
+    return chosen
+
+
 async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
     """The next wave; the first ones are small, so that the first proved change comes soon."""
     means = bench.means
@@ -267,6 +276,9 @@ async def _land(
         return facts["tip"]  # recorded before a crash, which came before the step's result was kept
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
     batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
+    for one in batch:
+        name = change_name(wave, one.draft.id)
+        await bring_commit(means, session_id, session.opened, one.commit, name)
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
@@ -341,9 +353,7 @@ async def _pause(bench: Bench, session_id: SessionId) -> Ended:
 
 
 async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
-    done = await step(
-        "conclude", Concluded, partial(conclude, bench.means, bench.sessions, session_id, tip, changed)
-    )
+    done = await step("conclude", Concluded, partial(_conclude, bench, session_id, tip, changed))
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
     return Ended(
@@ -356,6 +366,12 @@ async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) 
         remedy=done.remedy,
         exit_status=PermissionRefused.exit_status,
     )
+
+
+async def _conclude(bench: Bench, session_id: SessionId, tip: str, changed: bool) -> Concluded:
+    done = await conclude(bench.means, bench.sessions, session_id, tip, changed)
+    await forget_exchange(bench.means, session_id, (await bench.sessions.get(session_id)).opened)
+    return done
 
 
 async def _advance(bench: Bench, session_id: SessionId, stage: Stage) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from bullpen.analysis import queries as findings_queries
-from bullpen.domain.errors import BullpenError
+from bullpen.domain.errors import AWAY, BullpenError
 from bullpen.domain.events.improve import ChangeProved, ChangeRefused
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
@@ -15,18 +15,30 @@ from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.assess import assess, project_gates
+from bullpen.flow.improve.away import bring_commit, exchange_of, hand_over
 from bullpen.flow.improve.crew import Crew
-from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
+from bullpen.flow.improve.develop import (
+    MOST_TAKES,
+    Developed,
+    Feedback,
+    WorkOrder,
+    attempt_number,
+    develop,
+    relocate,
+)
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
+from bullpen.flow.improve.records import DatabaseJournal
 from bullpen.flow.improve.select import touching_tests
-from bullpen.flow.improve.session import OpenSessions
+from bullpen.flow.improve.session import ImproveSession, OpenSessions
 from bullpen.kernel.durable import Json, step
 from bullpen.models.facts import approach_lines
+from bullpen.vcs.exchange import has_object
 from bullpen.work import queries
 from bullpen.work.actions.tasks import move_task
 
+AGAIN = 4  # times an attempt is begun again where the exchange is away for a while
 ORDER: TypeAdapter[WorkOrder] = TypeAdapter(WorkOrder)
 
 
@@ -76,7 +88,9 @@ async def work_item(bench: Bench, argument: str) -> Json:
     feedback = Feedback()
     refused: _Tried | None = None
     for attempt in range(1, bench.means.settings.attempts + 1):
-        tried = await step(f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback))
+        tried = await step(
+            f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback), retries=AGAIN
+        )
         if tried.accepted:
             return _result(order, tried)
         if (
@@ -114,7 +128,10 @@ _ALREADY = "an earlier change mended it"
 
 
 async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
-    session, baseline = await bench.sessions.with_baseline(SessionId(order.session))
+    session = await bench.sessions.renewed(SessionId(order.session))
+    await bring_commit(bench.means, session.id, session.opened, order.tip, f"tips/{order.tip}")
+    session, baseline = await bench.sessions.with_baseline(session.id)
+    order = await _with_records_of_our_own(bench, session, order, attempt)
     draft, findings = await _as_it_stands(bench, order)
     if not findings:
         return _Tried(Developed("", _ALREADY, "", ()), accepted=False, reason=_ALREADY)
@@ -145,11 +162,13 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
         for phase in ("review", "judge"):
             await _show(bench, order, phase, TaskState.RUNNING)
         gates = (await project_gates(session.mirror, session.opened.base)).gates
-        number = order.wave * 100 + attempt
+        number = attempt_number(order, attempt)
         assessed = await assess(
             bench.means, bench.crew, session, draft, findings, proof, order.tip, number, gates
         )
     except BullpenError as error:
+        if error.code == AWAY:  # nothing was learned of the item
+            raise
         return _Tried(Developed("", error.sentence, "", ()), accepted=False, reason=error.sentence)
     state = TaskState.DONE if assessed.accepted else TaskState.FAILED
     for phase in ("review", "judge"):
@@ -157,7 +176,35 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     evidence = assessed.evidence
     await _tell(bench, order, attempt, evidence, assessed.reason)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
+    if session.away and assessed.accepted:
+        name = change_name(order.wave, order.item)
+        await hand_over(bench.means, session.id, session.opened, name, commit)
     return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit)
+
+
+def change_name(wave: int, item: str) -> str:
+    """What an item's change is called on the exchange."""
+    return f"items/{wave}-{item}"
+
+
+async def _with_records_of_our_own(
+    bench: Bench, session: ImproveSession, order: WorkOrder, attempt: int
+) -> WorkOrder:
+    """An attempt that was begun in a home that died cannot be gone on with here, for its files are there.
+
+    It is begun again, under a number of its own, so the record shows both.
+    """
+    if exchange_of(bench.means, session.id) is None:
+        return order
+    journal = DatabaseJournal(bench.means, session.id)
+    for take in range(MOST_TAKES):
+        order = replace(order, take=take)
+        task = item_task(session.id, order.item, "develop")
+        past = await journal.past(task, attempt_number(order, attempt))
+        trees = {tree for event in past if (tree := getattr(event, "tree", ""))}
+        if all([await has_object(session.mirror, tree) for tree in trees]):
+            return order
+    return order
 
 
 async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tuple[Finding, ...]]:
