@@ -79,7 +79,7 @@ class PostgresStore:
     async def writing(self, organization: str) -> AsyncGenerator[_PostgresConnection]:
         """See ``Store.writing``."""
         with _storage_errors():
-            async with await _connected(self.engine) as connection, connection.begin():
+            async with _connected(self.engine) as connection, connection.begin():
                 await connection.execute(_TAKE_TURNS, {"organization": organization})
                 yield _PostgresConnection(connection)
 
@@ -87,7 +87,7 @@ class PostgresStore:
     async def reading(self) -> AsyncGenerator[_PostgresConnection]:
         """See ``Store.reading``."""
         with _storage_errors():
-            async with await _connected(self._readers) as connection:
+            async with _connected(self._readers) as connection:
                 yield _PostgresConnection(connection)
 
     @asynccontextmanager
@@ -116,8 +116,17 @@ class PostgresStore:
         await self.engine.dispose()
 
 
-async def _connected(engine: AsyncEngine) -> AsyncConnection:
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
     """A connection. A server that restarts is waited for: whoever began something can go on a moment later."""
+    connection = await _connection(engine)
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())
+
+
+async def _connection(engine: AsyncEngine) -> AsyncConnection:
     for pause in RESTART_PAUSES:
         try:
             return await engine.connect()
