@@ -94,7 +94,7 @@ class FleetStand:
         """Rows; none while the tables are not there."""
         try:
             with psycopg.connect(self.database.url) as connection:
-                return connection.execute(query, values).fetchall()  # type: ignore[arg-type]
+                return connection.execute(query, values or None).fetchall()  # type: ignore[arg-type]
         except psycopg.errors.UndefinedTable:
             return []
 
