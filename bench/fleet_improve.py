@@ -188,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         killed = run_with_kills(fleet, given.kills, random.Random(seed))
         seconds, commit, left = time.monotonic() - began, fleet.stand.branch(), fleet.left_on_exchange()
         done = dict(fleet.done_by())
-        taken = fleet.ask("select count(*) from event where type = 'WorkTakenOver'")[0][0]
+        taken = fleet.ask("select count(*) from event where type = 'WorkReclaimed'")[0][0]
     print(
         f"fleet {commit[:12]} in {seconds:.1f} s; items done by {done}; killed {killed}, taken over {taken}"
     )

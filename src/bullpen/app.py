@@ -146,13 +146,13 @@ def _fleet(workshop: Workshop, label: str, on_lost: Callable[[str], None], *, wo
 
 async def _record_taken(records: Records, taken: "TakenOver") -> None:
     """In the log of the session the run belongs to; a run's id begins with it."""
-    from bullpen.domain.events.improve import WorkTakenOver
+    from bullpen.domain.events.improve import WorkReclaimed
     from bullpen.sessions.queries import find_session
 
     session_id = SessionId(taken.run.partition(":")[0])
     async with records.database.transaction(records.actor) as uow:
         if await find_session(uow, session_id) is not None:
-            uow.record(session_id, WorkTakenOver(taken.run, taken.executor, taken.attempts))
+            uow.record(session_id, WorkReclaimed(taken.run, taken.executor, taken.attempts))
 
 
 def _aliases(model: str) -> dict[str, str]:

@@ -141,8 +141,8 @@ class ReportWritten(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class WorkTakenOver(Event):
-    """What an executor had begun when it died is done again by others; ``attempts`` counts how often it was begun."""
+class WorkReclaimed(Event):
+    """What an executor had begun when it died was given to others; ``attempts`` counts how often it was begun."""
 
     run: str
     executor: str
