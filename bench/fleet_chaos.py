@@ -116,7 +116,7 @@ class Stage:
         before = len(_lines(self.folder / "effects"))
         began = time.monotonic()
         self.database.kill()
-        self.database.start()
+        self.database.restart()
         seen = len(_lines(self.folder / "effects"))  # what ran while it was away does not count
         while (
             len(_lines(self.folder / "effects")) <= max(before, seen)

@@ -4,12 +4,16 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import psycopg
-from tests.machine.server import account, end, find_program, free_port, wait_until
+from tests.machine.server import CannotStart, account, end, find_program, free_port, wait_until
+
+MOST_STARTS = 20
 
 
 @dataclass
@@ -41,6 +45,14 @@ class OwnPostgres:
             self.server.send_signal(2)  # PostgreSQL's fast shutdown: it does not wait for clients
             end(self.server)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def restart(self) -> None:
+        """As a supervisor would, again and again: the first times, children of the dead one may still be there."""
+        for _ in range(MOST_STARTS):
+            with suppress(CannotStart):
+                return self.start()
+            time.sleep(0.2)
+        return self.start()
 
     def start(self) -> None:
         """Until it takes connections."""

@@ -136,7 +136,7 @@ class Fleet:
 
     def queues(self) -> tuple[tuple[str, float], ...]:
         """Those this process takes from, with the seconds between two looks."""
-        own = (_own_queue(self.me.id), QUEUE_SECONDS)
+        own = (_own_queue(self.me.id), ORPHAN_SECONDS)
         orphans = ((_orphans_queue(home_of(self.me.id)), ORPHAN_SECONDS),) if self.orphans else ()
         return ((self.items, QUEUE_SECONDS), own, *orphans)
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from bullpen.domain.errors import Conflict, Missing
 from bullpen.domain.ids import SessionId
 from bullpen.flow.improve.look import Moment, has_report
 from bullpen.flow.improve.means import Means
@@ -21,8 +22,22 @@ HOME = "home"  # the fact that says whose home a session's files are in
 
 
 def is_away(means: Means, facts: Mapping[str, str]) -> bool:
-    """Whether the session with these facts was opened in another home."""
-    return HOME in facts and facts[HOME] != home_identity(means.settings.home)
+    """Whether the session with these facts was opened in another home that works on the same database."""
+    shared = means.settings.database.startswith("postgresql")
+    return shared and HOME in facts and facts[HOME] != home_identity(means.settings.home)
+
+
+def require_here(means: Means, facts: Mapping[str, str]) -> None:
+    """A session is directed where its files are; others may only work on its items.
+
+    Raises:
+        Conflict: it was opened in another home.
+    """
+    if is_away(means, facts):
+        raise Conflict(
+            "The session was begun in another home, where its files are.",
+            remedy="Go on with it there, or set BULLPEN_HOME to that folder.",
+        )
 
 
 def exchange_of(means: Means, session_id: SessionId) -> Exchange | None:
@@ -34,8 +49,14 @@ async def opened_here(means: Means, session_id: SessionId, opened: Opened) -> Op
     """The same repository in this home: a mirror with the commit the session starts from.
 
     Raises:
+        Missing: there is no exchange to bring it by.
         Unavailable: the exchange cannot be reached.
     """
+    if not means.settings.exchange:
+        raise Missing(
+            "The session's commits are in another home, and no exchange is set.",
+            remedy="Set BULLPEN_EXCHANGE to a git URL that both can reach.",
+        )
     mirror = means.mirrors / Path(opened.mirror).name
     await make_mirror(mirror, "sha256" if len(opened.base) == 64 else "sha1")
     here = replace(opened, mirror=str(mirror), checkout="")

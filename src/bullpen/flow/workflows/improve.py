@@ -24,7 +24,7 @@ from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave
+from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave, require_here
 from bullpen.flow.improve.conclude import Concluded, conclude
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
@@ -162,6 +162,7 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     means = bench.means
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
+    require_here(means, stored.metadata)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
         return OPENED.validate_json(stored.metadata["opened"])
     opened = await open_repository(means, session_id, OPTIONS.validate_json(stored.options))
