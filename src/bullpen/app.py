@@ -2,13 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from bullpen.domain.actor import Actor, local_person
+from bullpen.domain.ids import SessionId
 from bullpen.kernel.bus.log import EventLog
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database, open_store
@@ -17,7 +18,7 @@ from bullpen.sandbox.base import Probe
 if TYPE_CHECKING:
     from bullpen.flow.improve.means import Means
     from bullpen.flow.workflows.work_item import Bench
-    from bullpen.kernel.durable import DurableEngine
+    from bullpen.kernel.durable import DurableEngine, Fleet, TakenOver
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
 
     sandbox, probe = await choose_sandbox(settings.sandbox)
     async with open_records(settings) as records:
-        count = settings.parallel or os.cpu_count() or 1
+        count = lanes(settings)
         workers = CodemodWorkers(count)
         recipes = offloaded(catalogue(), workers)
         timed, cache = TimedSandbox(sandbox), ObservationCache(settings.home / "cache" / "observations")
@@ -90,8 +91,15 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
 
 
 @asynccontextmanager
-async def open_engine(workshop: Workshop, executor: str) -> "AsyncGenerator[DurableEngine]":
-    """The durable engine with all workflows, for one executor. What the executor left is taken up on entering."""
+async def open_engine(
+    workshop: Workshop, label: str, *, on_lost: Callable[[str], None], worker: bool = False
+) -> "AsyncGenerator[DurableEngine]":
+    """The durable engine with all workflows, for one executor. What the executor left is taken up on entering.
+
+    On PostgreSQL it joins those who work on the same database; ``worker`` says that it also goes on with sessions of
+    its home whose process died. ``on_lost`` is called, from another thread, when this process must not work any more:
+    it has to end at once.
+    """
     from bullpen.flow.workflows.improve import improve
     from bullpen.flow.workflows.work_item import work_item
     from bullpen.kernel.durable import DurableEngine
@@ -99,12 +107,52 @@ async def open_engine(workshop: Workshop, executor: str) -> "AsyncGenerator[Dura
     settings = workshop.means.settings
     url = settings.database_url or f"sqlite:///{settings.home / 'engine.db'}"
     workflows = {"improve": partial(improve, workshop.bench), "work_item": partial(work_item, workshop.bench)}
-    engine = DurableEngine(url, executor, workflows)
+    fleet = _fleet(workshop, label, on_lost, worker=worker) if is_shared(settings) else None
+    engine = DurableEngine(url, label, workflows, fleet)
     await engine.launch()
     try:
         yield engine
     finally:
         await engine.close()
+
+
+def is_shared(settings: Settings) -> bool:
+    """Whether several processes, also on several machines, may work on the same database."""
+    return settings.database.startswith("postgresql")
+
+
+def lanes(settings: Settings) -> int:
+    """How many items one process works on at the same time."""
+    return settings.parallel or os.cpu_count() or 1
+
+
+def _fleet(workshop: Workshop, label: str, on_lost: Callable[[str], None], *, worker: bool) -> "Fleet":
+    """Work is shared by those who can do the same: who have the same exchange, or the same home."""
+    from bullpen.kernel.durable import RELEASE, Fleet, items_queue
+    from bullpen.kernel.executors import home_identity, this_process
+    from bullpen.vcs.exchange import exchange_identity
+
+    settings = workshop.means.settings
+    home = home_identity(settings.home)
+    loop = asyncio.get_running_loop()
+
+    def tell(taken: "TakenOver") -> None:
+        asyncio.run_coroutine_threadsafe(_record_taken(workshop.records, taken), loop)
+
+    me = this_process(label, home, lanes(settings), RELEASE)
+    place = exchange_identity(settings.exchange) if settings.exchange else home
+    return Fleet(me, items_queue(place), tell, on_lost, orphans=worker)
+
+
+async def _record_taken(records: Records, taken: "TakenOver") -> None:
+    """In the log of the session the run belongs to; a run's id begins with it."""
+    from bullpen.domain.events.improve import WorkReclaimed
+    from bullpen.sessions.queries import find_session
+
+    session_id = SessionId(taken.run.partition(":")[0])
+    async with records.database.transaction(records.actor) as uow:
+        if await find_session(uow, session_id) is not None:
+            uow.record(session_id, WorkReclaimed(taken.run, taken.executor, taken.attempts))
 
 
 def _aliases(model: str) -> dict[str, str]:

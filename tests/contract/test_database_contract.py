@@ -21,6 +21,7 @@ from bullpen.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from bullpen.domain.events.session import NoteWritten, SessionCreated, SessionPaused
 from bullpen.domain.events.work import TaskMoved
 from bullpen.domain.ids import ActorId, OrganizationId, SessionId
+from bullpen.kernel import executors as _executors  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel.bus.log import EventLog, replay
 from bullpen.kernel.storage.database import Database, open_store
 from bullpen.kernel.storage.migrate import NEWEST, migrating, move_to, newest_in_folder, version_of

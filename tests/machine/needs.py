@@ -112,6 +112,21 @@ def _root(_machine: Machine) -> str:
     return "" if os.geteuid() == 0 else "only root may do this"
 
 
+def _network_namespaces(_machine: Machine) -> str:
+    """One that is really made, with a link into it."""
+    name = f"bp{os.getpid()}"
+    try:
+        subprocess.run(["ip", "netns", "add", name], check=True, capture_output=True, text=True)
+    except FileNotFoundError:
+        return "ip is not installed"
+    except subprocess.CalledProcessError as error:
+        return f"no network namespace can be made: {error.stderr.strip()}"
+    argv = ["ip", "link", "add", f"{name}h", "type", "veth", "peer", "name", f"{name}n", "netns", name]
+    linked = subprocess.run(argv, capture_output=True, text=True)
+    subprocess.run(["ip", "netns", "delete", name], check=True, capture_output=True)
+    return "" if linked.returncode == 0 else f"no pair of interfaces can be made: {linked.stderr.strip()}"
+
+
 def _ordinary_user(_machine: Machine) -> str:
     return "" if os.geteuid() != 0 else "root may do everything, so nothing is refused"
 
@@ -123,6 +138,7 @@ PROBES: dict[str, Probe] = {
     "mounts": _mounts,
     "nats": _broker("nats"),
     "network": _network,
+    "network namespaces": _network_namespaces,
     "ordinary user": _ordinary_user,
     "postgresql": _postgresql,
     "processor shares": _able("processor share not limited"),

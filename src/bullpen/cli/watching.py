@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
+from bullpen.cli.fencing import fenced
 from bullpen.cli.outcome import Outcome, PlannedItem, outcome_of
 from bullpen.cli.output import is_plain
 from bullpen.cli.plain_lines import plain_line
@@ -169,7 +170,8 @@ async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "
     from bullpen.sessions.queries import get_session
 
     records, ended = workshop.records, asyncio.Event()
-    async with open_engine(workshop, f"improve-{session_id}") as engine:
+    fence = fenced(f"Go on with: bullpen improve --resume --session {session_id}")
+    async with open_engine(workshop, f"improve-{session_id}", on_lost=fence) as engine:
         showing = asyncio.create_task(show_events(records, session_id, screen, ended))
         try:
             async with records.database.transaction(records.actor) as uow:

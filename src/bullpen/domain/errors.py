@@ -15,6 +15,8 @@ An error carries a code that programs can test, a sentence for people, and what 
 
 from collections.abc import Mapping
 
+AWAY = "database-away"  # the code of an Unavailable that says nothing about what was being done: do it again
+
 
 class BullpenError(Exception):
     """Root of the tree. ``remedy`` is one sentence a person can act on."""

@@ -91,6 +91,14 @@ async def fetch_mirror(source: Source, mirrors: Path, *, depth: int | None = Non
     return Mirror(path, await _base(path, source), source.branch)
 
 
+async def make_mirror(path: Path, object_format: str) -> None:
+    """An empty mirror at ``path``, if there is none yet. Safe for many processes at once."""
+    await git_version()
+    async with file_lock(path.with_suffix(".lock")):
+        if not await asyncio.to_thread(path.exists):
+            await _create(path, object_format)
+
+
 async def tidy_mirror(path: Path) -> None:
     """Pack the loose objects of many small commits. Nothing is thrown away, so others may work meanwhile."""
     async with file_lock(path.with_suffix(".lock")):

@@ -146,3 +146,12 @@ class ReportWritten(Event):
 
     format: str
     path: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkReclaimed(Event):
+    """What an executor had begun when it died was given to others; ``attempts`` counts how often it was begun."""
+
+    run: str
+    executor: str
+    attempts: int

@@ -22,15 +22,18 @@ from bullpen.tools.base import Skills
 from bullpen.tools.workspace import Scope
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 
+MOST_TAKES = 10  # homes an attempt may be begun in with records of its own
+
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """Work on one item from one commit."""
+    """Work on one item from one commit. ``take`` counts homes that died over an attempt."""
 
     session: str
     item: str
     wave: int
     tip: str
+    take: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ async def develop(
         role="developer",
         text=_words(draft, feedback),
         facts=facts,
-        attempt=_attempt_number(order, attempt),
+        attempt=attempt_number(order, attempt),
         workspace=checkout.path,
         worktree=worktree,
         scope=_scope(draft, await worktree.original(draft.path)),
@@ -136,9 +139,9 @@ async def develop(
     return Developed(tree, result.summary, approach, result.tried, approach.split("@", 1)[0], declined)
 
 
-def _attempt_number(order: WorkOrder, attempt: int) -> int:
-    """Attempts of later waves are counted on, so that each has records of its own."""
-    return order.wave * 100 + attempt
+def attempt_number(order: WorkOrder, attempt: int) -> int:
+    """Attempts of later waves, and those begun again in another home, are counted on: each has records of its own."""
+    return (order.wave * MOST_TAKES + order.take) * 10 + attempt
 
 
 def _scope(draft: ItemDraft, before: bytes | None) -> Scope:

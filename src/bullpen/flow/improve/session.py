@@ -10,15 +10,18 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
 from bullpen.domain.test_report import Coverage, TestReport
 from bullpen.flow.approve import approved_rules
+from bullpen.flow.improve.away import HOME, bring_reports, environment_here, is_away, opened_here
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
 from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.kernel.executors import home_identity
 from bullpen.kernel.json_text import dump, load
 from bullpen.sessions import queries
 from bullpen.sessions.actions import note_facts
 from bullpen.testing.base import Environment
+from bullpen.vcs.worktrees import prune_worktrees
 
 OPENED: TypeAdapter[Opened] = TypeAdapter(Opened)
 ENVIRONMENT: TypeAdapter[Environment] = TypeAdapter(Environment)
@@ -36,6 +39,8 @@ class ImproveSession:
     baseline: TestReport | None = None
     coverage: Coverage | None = None
     spent: Money = field(default_factory=Money)
+    away: bool = False  # its files are in another home; commits come and go by the exchange
+    run: str = ""
 
     @property
     def mirror(self) -> Path:
@@ -56,9 +61,30 @@ class OpenSessions:
             self._loaded[session_id] = await _load(self.means, session_id)
         return self._loaded[session_id]
 
+    async def renewed(self, session_id: SessionId) -> ImproveSession:
+        """The session, loaded again if it was begun anew since: what was approved may have changed."""
+        known = self._loaded.get(session_id)
+        if known is not None:
+            async with self.means.database.view(self.means.actor) as uow:
+                stored = await queries.get_session(uow, session_id)
+            if stored.metadata.get("run", "") != known.run:
+                del self._loaded[session_id]
+        return await self.get(session_id)
+
+    async def tidy(self) -> None:
+        """Let go of sessions of other homes that have ended, and of their worktrees here."""
+        for session in [one for one in self._loaded.values() if one.away]:
+            async with self.means.database.view(self.means.actor) as uow:
+                stored = await queries.get_session(uow, session.id)
+            if stored.stage.is_final:
+                await prune_worktrees(session.mirror, self.means.folder(session.id).worktrees, ())
+                self._loaded.pop(session.id, None)
+
     async def with_baseline(self, session_id: SessionId) -> tuple[ImproveSession, TestReport]:
         """The session and how its tests were before; once it is measured, with the lines each test ran."""
         session = await self.get(session_id)
+        if session.away and session.coverage is None:
+            await bring_reports(self.means, session_id, session.mirror)
         if session.baseline is None:
             session.baseline = await read_report(self.means, session_id, Moment.BEFORE)
         if session.coverage is None and await has_report(self.means, session_id, Moment.MEASURED):
@@ -68,12 +94,15 @@ class OpenSessions:
 
 async def remember(means: Means, session_id: SessionId, opened: Opened, environment: Environment) -> None:
     """Keep what a session was opened with, for its other parts and for a later process."""
+    shared = means.settings.database.startswith("postgresql")
+    place = {HOME: home_identity(means.settings.home)} if shared else {}
     async with means.database.transaction(means.actor) as uow:
         await note_facts(
             uow,
             session_id,
             opened=dump(OPENED, opened),
             environment=dump(ENVIRONMENT, environment),
+            **place,
         )
 
 
@@ -82,11 +111,17 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
         stored = await queries.get_session(uow, session_id)
         approved = await approved_rules(uow, session_id)
     opened = load(OPENED, stored.metadata["opened"])
+    away = is_away(means, stored.metadata)
+    if away:
+        opened = await opened_here(means, session_id, opened)
+        environment = await environment_here(means, session_id, opened)
+    else:
+        environment = load(ENVIRONMENT, stored.metadata["environment"])
     tests = ProjectTests(
         mirror=Path(opened.mirror),
         folder=means.folder(session_id).worktrees,
         cache=means.settings.home / "cache" / "tests",
-        environment=load(ENVIRONMENT, stored.metadata["environment"]),
+        environment=environment,
         sandbox=means.sandbox,
         limits=means.test_limits(),
         lanes=means.lanes,
@@ -94,4 +129,7 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
     asked = load(OPTIONS, stored.options)
     options = replace(asked, approve=(*asked.approve, *approved))
-    return ImproveSession(session_id, options, opened, tests, stored.created_at, spent=spent)
+    run = stored.metadata.get("run", "")
+    return ImproveSession(
+        session_id, options, opened, tests, stored.created_at, spent=spent, away=away, run=run
+    )

@@ -25,6 +25,7 @@ from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.flow.blind import require_sight
+from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave, require_here
 from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_possible
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
@@ -37,7 +38,7 @@ from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.steer import cancelled_items, give_tasks, in_order
-from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult
+from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult, change_name
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step
 from bullpen.kernel.json_text import dump, load
@@ -153,7 +154,7 @@ async def _first_change(bench: Bench, session_id: SessionId, opened: Opened, pla
 async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
     """Work the next items side by side and land them; where the branch is then."""
     wave, tip = place.wave, place.tip
-    chosen = await step(f"choose-{wave}", Chosen, partial(_choose, bench, session_id, wave, tip))
+    chosen = await step(f"choose-{wave}", Chosen, partial(_chosen, bench, session_id, wave, tip))
     if not chosen.items:
         return replace(place, ended=True, paused=chosen.paused)
     results = await _work(session_id, wave, tip, chosen.items)
@@ -166,6 +167,7 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     means = bench.means
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
+    require_here(means, stored.metadata)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
         return load(OPENED, stored.metadata["opened"])
     opened = await open_repository(means, session_id, load(OPTIONS, stored.options))
@@ -215,6 +217,14 @@ async def _plan(bench: Bench, session_id: SessionId, enough: int = MOST_STORED) 
     return await plan(bench.means, session_id, session.opened, session.options, enough)
 
 
+async def _chosen(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
+    """The next wave, and what others need to work on it."""
+    chosen = await _choose(bench, session_id, wave, tip)
+    if chosen.items:
+        await offer_wave(bench.means, session_id, (await bench.sessions.get(session_id)).opened, tip)
+    return chosen
+
+
 async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
     """The next wave; the first ones are small, so that the first proved change comes soon."""
     means = bench.means
@@ -260,6 +270,7 @@ async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str
             "work_item",
             f"{session_id}:{wave}:{item}",
             dump(ORDER, WorkOrder(session_id, item, wave, tip)),
+            shared=True,
         )
         for item in chosen
     ]
@@ -283,6 +294,9 @@ async def _land(
     ]
     queue = Queue(session.mirror, session.tests, baseline, int(session.started_at))
     batch = [_accepted(means.recipes, items[ItemId(one.item)], one) for one in results if one.accepted]
+    for one in batch:
+        name = change_name(wave, one.draft.id)
+        await bring_commit(means, session_id, session.opened, one.commit, name)
     landing = await land_batch(queue, tip, batch)
     async with means.database.transaction(means.actor) as uow:
         for one in results:
@@ -359,9 +373,7 @@ async def _pause(bench: Bench, session_id: SessionId) -> Ended:
 
 
 async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
-    done = await step(
-        "conclude", Concluded, partial(conclude, bench.means, bench.sessions, session_id, tip, changed)
-    )
+    done = await step("conclude", Concluded, partial(_conclude, bench, session_id, tip, changed))
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
     return Ended(
@@ -374,6 +386,12 @@ async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) 
         remedy=done.remedy,
         exit_status=PermissionRefused.exit_status,
     )
+
+
+async def _conclude(bench: Bench, session_id: SessionId, tip: str, changed: bool) -> Concluded:
+    done = await conclude(bench.means, bench.sessions, session_id, tip, changed)
+    await forget_exchange(bench.means, session_id, (await bench.sessions.get(session_id)).opened)
+    return done
 
 
 async def _advance(bench: Bench, session_id: SessionId, stage: Stage) -> None:

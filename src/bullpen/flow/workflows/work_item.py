@@ -7,7 +7,7 @@ from functools import partial
 from pydantic import TypeAdapter
 
 from bullpen.analysis import queries as findings_queries
-from bullpen.domain.errors import BullpenError, Conflict
+from bullpen.domain.errors import AWAY, BullpenError, Conflict
 from bullpen.domain.events.improve import ChangeProved, ChangeRefused
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
@@ -15,23 +15,35 @@ from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.assess import Hearing, assess
+from bullpen.flow.improve.away import bring_commit, exchange_of, hand_over
 from bullpen.flow.improve.crew import Crew
-from bullpen.flow.improve.develop import Developed, Feedback, WorkOrder, develop, relocate
+from bullpen.flow.improve.develop import (
+    MOST_TAKES,
+    Developed,
+    Feedback,
+    WorkOrder,
+    attempt_number,
+    develop,
+    relocate,
+)
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.project_gates import project_gates
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
+from bullpen.flow.improve.records import DatabaseJournal
 from bullpen.flow.improve.select import touching_tests
-from bullpen.flow.improve.session import OpenSessions
+from bullpen.flow.improve.session import ImproveSession, OpenSessions
 from bullpen.flow.items.generate import reworded
 from bullpen.flow.items.reasons import MENDED
 from bullpen.flow.steer import cancelled_items
 from bullpen.kernel.durable import Json, step
 from bullpen.kernel.json_text import load
 from bullpen.models.facts import approach_lines
+from bullpen.vcs.exchange import has_object
 from bullpen.work import queries
 from bullpen.work.actions.tasks import move_task
 
+AGAIN = 4  # times an attempt is begun again where the exchange is away for a while
 ORDER: TypeAdapter[WorkOrder] = TypeAdapter(WorkOrder)
 
 
@@ -85,7 +97,9 @@ async def work_item(bench: Bench, argument: str) -> Json:
     feedback = Feedback()
     refused: _Tried | None = None
     for attempt in range(1, bench.means.settings.attempts + 1):
-        tried = await step(f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback))
+        tried = await step(
+            f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback), retries=AGAIN
+        )
         if tried.accepted:
             return _result(order, tried)
         if (
@@ -121,7 +135,10 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
 
 
 async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
-    session, baseline = await bench.sessions.with_baseline(SessionId(order.session))
+    session = await bench.sessions.renewed(SessionId(order.session))
+    await bring_commit(bench.means, session.id, session.opened, order.tip, f"tips/{order.tip}")
+    session, baseline = await bench.sessions.with_baseline(session.id)
+    order = await _with_records_of_our_own(bench, session, order, attempt)
     try:
         await _require_wanted(bench, order)
         draft, findings = await _as_it_stands(bench, order)
@@ -153,10 +170,12 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
         for phase in ("review", "judge"):
             await _show(bench, order, phase, TaskState.RUNNING)
         gates = (await project_gates(session.mirror, session.opened.base)).gates
-        number = order.wave * 100 + attempt
+        number = attempt_number(order, attempt)
         hearing = Hearing(session, draft, findings, proof, order.tip, number, gates)
         assessed = await assess(bench.means, bench.crew, hearing)
     except BullpenError as error:
+        if error.code == AWAY:  # nothing was learned of the item
+            raise
         return _Tried(Developed("", error.sentence, "", ()), accepted=False, reason=error.sentence)
     state = TaskState.DONE if assessed.accepted else TaskState.FAILED
     for phase in ("review", "judge"):
@@ -164,6 +183,9 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     evidence = assessed.evidence
     await _tell(bench, order, attempt, evidence, assessed.reason)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
+    if session.away and assessed.accepted:
+        name = change_name(order.wave, order.item)
+        await hand_over(bench.means, session.id, session.opened, name, commit)
     return _Tried(developed, assessed.accepted, assessed.reason, evidence, commit, part)
 
 
@@ -178,6 +200,31 @@ async def _require_wanted(bench: Bench, order: WorkOrder) -> None:
         cancelled = cancelled_items(await queries.list_tasks(uow, session_id))
     if order.item in cancelled:
         raise Conflict(cancelled[order.item])
+
+
+def change_name(wave: int, item: str) -> str:
+    """What an item's change is called on the exchange."""
+    return f"items/{wave}-{item}"
+
+
+async def _with_records_of_our_own(
+    bench: Bench, session: ImproveSession, order: WorkOrder, attempt: int
+) -> WorkOrder:
+    """An attempt that was begun in a home that died cannot be gone on with here, for its files are there.
+
+    It is begun again, under a number of its own, so the record shows both.
+    """
+    if exchange_of(bench.means, session.id) is None:
+        return order
+    journal = DatabaseJournal(bench.means, session.id)
+    for take in range(MOST_TAKES):
+        order = replace(order, take=take)
+        task = item_task(session.id, order.item, "develop")
+        past = await journal.past(task, attempt_number(order, attempt))
+        trees = {tree for event in past if (tree := getattr(event, "tree", ""))}
+        if all([await has_object(session.mirror, tree) for tree in trees]):
+            return order
+    return order
 
 
 async def _as_it_stands(bench: Bench, order: WorkOrder) -> tuple[ItemDraft, tuple[Finding, ...]]:

@@ -13,16 +13,17 @@ from typing import Any, Self
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import Executable
-from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from bullpen.domain.errors import Conflict, InvalidInput, Unavailable
+from bullpen.domain.errors import AWAY, Conflict, InvalidInput, Unavailable
 from bullpen.kernel.storage.listening import Listeners
 from bullpen.kernel.storage.migrate import upgrade
 from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
 
 CHANNEL = "bullpen_events"
 RETRY_SECONDS = 1.0
+RESTART_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 2.0, 2.0)  # less than a lease holds without the server
 _TAKE_TURNS = sa.text("select pg_advisory_xact_lock(hashtextextended(:organization, 0))")
 _ANNOUNCE = sa.text(f"notify {CHANNEL}")
 
@@ -78,7 +79,7 @@ class PostgresStore:
     async def writing(self, organization: str) -> AsyncGenerator[_PostgresConnection]:
         """See ``Store.writing``."""
         with _storage_errors():
-            async with self.engine.begin() as connection:
+            async with _connected(self.engine) as connection, connection.begin():
                 await connection.execute(_TAKE_TURNS, {"organization": organization})
                 yield _PostgresConnection(connection)
 
@@ -86,7 +87,7 @@ class PostgresStore:
     async def reading(self) -> AsyncGenerator[_PostgresConnection]:
         """See ``Store.reading``."""
         with _storage_errors():
-            async with self._readers.connect() as connection:
+            async with _connected(self._readers) as connection:
                 yield _PostgresConnection(connection)
 
     @asynccontextmanager
@@ -115,6 +116,25 @@ class PostgresStore:
         await self.engine.dispose()
 
 
+@asynccontextmanager
+async def _connected(engine: AsyncEngine) -> AsyncGenerator[AsyncConnection]:
+    """A connection. A server that restarts is waited for: whoever began something can go on a moment later."""
+    connection = await _connection(engine)
+    try:
+        yield connection
+    finally:
+        await asyncio.shield(connection.close())
+
+
+async def _connection(engine: AsyncEngine) -> AsyncConnection:
+    for pause in RESTART_PAUSES:
+        try:
+            return await engine.connect()
+        except OperationalError:
+            await asyncio.sleep(pause)
+    return await engine.connect()
+
+
 def _upgrade(url: str) -> None:
     engine = sa.create_engine(url)
     try:
@@ -138,4 +158,5 @@ def _storage_errors() -> Generator[None]:
         raise Unavailable(
             f"The database refused: {_first_line(error)}.",
             remedy="Check that the server runs and has free space, then try again.",
+            code=AWAY,
         ) from error

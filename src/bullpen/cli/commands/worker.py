@@ -1,0 +1,120 @@
+"""Take work on items from the queue of a shared PostgreSQL, until it is told to stop."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bullpen.app import Workshop
+    from bullpen.kernel.durable import DurableEngine
+    from bullpen.kernel.settings import Settings
+
+
+@click.command()
+@click.option(
+    "--lanes", type=click.IntRange(1, 256), help="Items worked at the same time; otherwise one per core."
+)
+@click.option("--once", is_flag=True, help="End when there is nothing to do.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Told to stop, finish what can be finished within this time.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write one JSON object a line for each change.")
+def worker(lanes: int | None, once: bool, grace: float, as_json: bool) -> int:
+    """Do work that `bullpen improve` put in the queue; also on other machines.
+
+    Ends on SIGTERM or SIGINT: it begins nothing new, finishes what it can, and leaves the rest to others.
+    """
+    from bullpen.kernel.settings import read_settings
+
+    settings = read_settings(parallel=lanes)
+    _require_shared(settings)
+    return asyncio.run(_serve(settings, once=once, grace=grace, as_json=as_json))
+
+
+def _require_shared(settings: "Settings") -> None:
+    from bullpen.app import is_shared
+    from bullpen.domain.errors import InvalidInput
+
+    if not is_shared(settings):
+        raise InvalidInput(
+            "A worker needs a PostgreSQL that it shares with others; none is set.",
+            remedy="Set BULLPEN_DATABASE_URL=postgresql://USER@HOST/NAME here and where `bullpen improve` runs.",
+        )
+
+
+async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: bool) -> int:
+    from bullpen.app import lanes, open_engine, open_workshop
+    from bullpen.cli.fencing import fenced
+
+    say = _teller(as_json=as_json)
+    stopping = _stop_on_signals()
+    fence = fenced("Start the worker again when the database can be reached.", as_json=as_json)
+    async with (
+        open_workshop(settings) as workshop,
+        open_engine(workshop, "worker", on_lost=fence, worker=True) as engine,
+    ):
+        say("ready", lanes=lanes(settings), running=0)
+        await _until_told(engine, workshop, stopping, say, once=once)
+        say("stopping", lanes=lanes(settings), running=engine.running)
+        left = await engine.drain(grace)
+    say("ended", lanes=lanes(settings), running=left)
+    return 0
+
+
+def _teller(*, as_json: bool) -> "Callable[..., None]":
+    from bullpen.cli.output import json_line
+
+    def say(state: str, *, lanes: int, running: int) -> None:
+        if as_json:
+            click.echo(json_line({"state": state, "lanes": lanes, "running": running}))
+        else:
+            click.echo(f"bullpen worker: {state}, {running} of {lanes} lanes in use", err=True)
+
+    return say
+
+
+def _stop_on_signals() -> asyncio.Event:
+    import signal
+
+    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def _until_told(
+    engine: "DurableEngine",
+    workshop: "Workshop",
+    stopping: asyncio.Event,
+    say: "Callable[..., None]",
+    *,
+    once: bool,
+) -> None:
+    """Until a signal; with ``once`` until nothing has run for a while. Changes of what runs are told."""
+    from contextlib import suppress
+
+    from bullpen.app import lanes
+
+    shown, idle = 0, 0.0
+    while not stopping.is_set() and not (once and idle > IDLE_SECONDS):
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+        idle = 0.0 if engine.running else idle + LOOK_SECONDS
+        if engine.running != shown:
+            shown = engine.running
+            if not shown:
+                await workshop.bench.sessions.tidy()
+            say("working" if shown else "ready", lanes=lanes(workshop.means.settings), running=shown)
+
+
+LOOK_SECONDS = 0.1
+IDLE_SECONDS = 5.0  # longer than a sweep takes to come round, so that work of the dead is not left behind
+COMMAND = worker
