@@ -118,13 +118,14 @@ def _draft(session_id: SessionId, alike: Sequence[Finding], find_recipe: FindRec
 def _words(alike: Sequence[Finding], recipe: RecipeNote | None) -> Mapping[str, str]:
     first, count = alike[0], len(alike)
     message = first.message.rstrip(".")
+    brief = message if len(message) <= 72 else message[:69] + "…"
     return {
         "rule": first.rule,
         "path": first.place.path,
         "count": str(count),
         "count_words": "a hole" if count == 1 else f"{count} holes",
-        "short": (message if len(message) <= 72 else message[:69] + "…")
-        + (f" ({count} places)" if count > 1 else ""),
+        "brief": brief,
+        "short": brief + (f" ({count} places)" if count > 1 else ""),
         "message": message,
         "why": _why(f"{message}.", recipe),
     }
