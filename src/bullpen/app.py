@@ -92,13 +92,20 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
 @asynccontextmanager
 async def open_engine(workshop: Workshop, executor: str) -> "AsyncGenerator[DurableEngine]":
     """The durable engine with all workflows, for one executor. What the executor left is taken up on entering."""
+    from bullpen.flow.definitions.run import run_definition, run_step
     from bullpen.flow.workflows.improve import improve
     from bullpen.flow.workflows.work_item import work_item
     from bullpen.kernel.durable import DurableEngine
 
     settings = workshop.means.settings
     url = settings.database_url or f"sqlite:///{settings.home / 'engine.db'}"
-    workflows = {"improve": partial(improve, workshop.bench), "work_item": partial(work_item, workshop.bench)}
+    bodies = {
+        "improve": improve,
+        "work_item": work_item,
+        "definition": run_definition,
+        "definition_step": run_step,
+    }
+    workflows = {name: partial(body, workshop.bench) for name, body in bodies.items()}
     engine = DurableEngine(url, executor, workflows)
     await engine.launch()
     try:
