@@ -71,17 +71,18 @@ class State:
             wait for one in self.results.values() if one.state is StepState.WAITING for wait in one.waits
         )
 
-    def to_go_on(self) -> "State":
-        """For the next run: what waited, failed, was skipped or taken back is open again."""
-        kept = {
-            name: one
-            for name, one in self.results.items()
-            if name not in self.undone and (one.state is StepState.DONE or not self._is_open(one))
-        }
+    def to_go_on(self, definition: Definition) -> "State":
+        """For the next run: what waited, failed, was skipped or taken back is open again, with all that comes after."""
+        reopened = {name for name, one in self.results.items() if self._is_open(name, one)}
+        behind = frozenset[str]().union(*(definition.from_on(name) for name in reopened))
+        kept = {name: one for name, one in self.results.items() if name not in behind}
         return replace(self, results=kept, undone=())
 
-    def _is_open(self, one: StepResult) -> bool:
-        return one.state in (StepState.WAITING, StepState.FAILED) or bool(self.failed())
+    def _is_open(self, name: str, one: StepResult) -> bool:
+        skipped_for_failure = one.state is StepState.SKIPPED and bool(self.failed())
+        return (
+            one.state in (StepState.WAITING, StepState.FAILED) or skipped_for_failure or name in self.undone
+        )
 
 
 ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)

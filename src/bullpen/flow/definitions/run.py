@@ -130,7 +130,7 @@ async def _begin(bench: Bench, session_id: SessionId) -> Begun:
     await shared_worktree(means, SessionId(root), opened)
     steps = tuple(one.id for one in definition.steps)
     await _tell(bench, session_id, WorkflowStarted(asked.name, definition.version, text.digest, run, steps))
-    return Begun(run, root, state_of(stored).to_go_on())
+    return Begun(run, root, state_of(stored).to_go_on(definition))
 
 
 async def _stages(bench: Bench, session_id: SessionId, wave: tuple[Step, ...]) -> bool:
