@@ -196,7 +196,7 @@ def _step(
     first = step.run.strip().split("\n", 1)[0]
     return PipelineStep(
         id=step.id,
-        name=step.name or step.uses or first[:60],
+        name=step.name or step.uses or first,
         run=step.run,
         uses=step.uses,
         given=step.given,

@@ -4,13 +4,14 @@ import re
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from bullpen.domain.errors import BullpenError, InvalidInput
 from bullpen.flow.definitions.expressions import (
     STATUS_FUNCTIONS,
+    Function,
     Scope,
     as_text,
     evaluate,
@@ -30,6 +31,7 @@ from bullpen.sandbox.base import End, Mount, Network, Outcome
 from bullpen.tools.workspace import parts_of, read_bytes
 
 TAIL = 2_000
+LONGEST_NAME = 60
 _FILES = "_files"
 _SHELLS: Mapping[str, tuple[str, ...]] = {
     "": ("/bin/bash", "-e", "{0}"),
@@ -97,12 +99,16 @@ def scope_of(
         "vars": {},
         "inputs": {},
     }
-    functions = {
+
+    def hashed(*patterns: Any) -> str:
+        return site.hash_files(*map(as_text, patterns))
+
+    functions: dict[str, Function] = {
         "success": lambda: status == "success",
         "failure": lambda: status == "failure",
         "always": lambda: True,
         "cancelled": lambda: False,
-        "hashfiles": lambda *patterns: site.hash_files(*map(as_text, patterns)),  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType]
+        "hashfiles": hashed,
     }
     return Scope(contexts, functions)
 
@@ -116,15 +122,26 @@ async def objections(job: Job, cell: Cell, told: Told, site: Site) -> tuple[str,
     scope = scope_of(job, cell, told, site, job.env)
     if job.refused:
         return job.refused, {}
-    runner = fill_all(job.runs_on, scope)
-    labels = [str(one).lower() for one in (runner if isinstance(runner, list) else [runner])]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    labels = [label.lower() for label in _texts(fill_all(job.runs_on, scope))]
     if not all(one.startswith(_LINUX) for one in labels):
         return f"it wants to run on {', '.join(labels)}", {}
     found: dict[int, str] = {}
     for number, step in enumerate(job.steps):
-        if not _is_left_out(step, scope) and (problem := await _objection(step, scope, site)):
+        if _is_left_out(step, scope):
+            continue
+        if lacking := await _lacking(step, scope, site):
+            return lacking, {}
+        if problem := _objection(step):
             found[number] = problem
     return "", found
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, list | tuple):
+        return [as_text(one) for one in cast("Sequence[Any]", value)]
+    if isinstance(value, Mapping):
+        return _texts(cast("Mapping[str, Any]", value).get("labels", ""))
+    return [as_text(value)]
 
 
 def _is_left_out(step: PipelineStep, scope: Scope) -> bool:
@@ -138,30 +155,33 @@ def _is_left_out(step: PipelineStep, scope: Scope) -> bool:
     return not uncertain and not truth(evaluate(node, scope))
 
 
-async def _objection(step: PipelineStep, scope: Scope, site: Site) -> str:
+async def _lacking(step: PipelineStep, scope: Scope, site: Site) -> str:
+    """What of an action we know is not here: without it, no later step would mean anything."""
+    action = action_named(step.uses) if step.uses else None
+    return await action.objection(site, fill_all(step.given, scope)) if action else ""
+
+
+def _objection(step: PipelineStep) -> str:
+    """Why this one step cannot be run, though others can."""
+    if step.uses and action_named(step.uses) is None:
+        return f"the action {step.uses} cannot be run here"
     if secret := _secret_in((step.run, step.env, step.given)):
-        return f"{step.name}: it needs the secret {secret}"
-    if not step.uses:
-        shell = step.interpreter
-        return "" if shell in _SHELLS or "{0}" in shell else f"{step.name}: the shell {shell} is not here"
-    action = action_named(step.uses)
-    if action is None:
-        return f"{step.name}: the action {step.uses} cannot be run here"
-    problem = await action.objection(site, fill_all(step.given, scope))
-    return f"{step.name}: {problem}" if problem else ""
+        return f"{_short(step.name)}: it needs the secret {secret}"
+    known = step.uses or step.interpreter in _SHELLS or "{0}" in step.interpreter
+    return "" if known else f"{_short(step.name)}: the shell {step.interpreter} is not here"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= LONGEST_NAME else f"{name[:LONGEST_NAME]}…"
 
 
 def _secret_in(value: Any) -> str:
     if isinstance(value, str):
         paths = [path for text in templates(value) for path in names_in(parse(text))]
         return next((path[1] for path in paths if path[0].lower() == "secrets" and len(path) > 1), "")
-    parts: Sequence[Any] = (
-        list(value.values())
-        if isinstance(value, Mapping)
-        else value
-        if isinstance(value, list | tuple)
-        else ()
-    )  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    if isinstance(value, Mapping):
+        return _secret_in(list(cast("Mapping[str, Any]", value).values()))
+    parts = cast("Sequence[Any]", value) if isinstance(value, list | tuple) else ()
     return next((found for one in parts if (found := _secret_in(one))), "")
 
 
@@ -245,8 +265,6 @@ async def _step(course: _Course, number: int, step: PipelineStep, problem: str) 
 
 
 def _with_seconds(run: StepRun, began: float) -> StepRun:
-    from dataclasses import replace
-
     return replace(run, seconds=round(time.monotonic() - began, 3))
 
 
@@ -255,7 +273,7 @@ async def _ran(
 ) -> tuple[StepRun, Mapping[str, str]]:
     env = {name: as_text(value) for name, value in fill_all(step.env, course.scope()).items()}
     scope = course.scope(env)
-    name = fill(step.name, scope)
+    name = _short(fill(step.name, scope))
     if not _is_wanted(course, step, scope):
         return StepRun(name, JobState.SKIPPED, reason=f"not {step.condition or 'success()'}"), {}
     if problem:
@@ -326,8 +344,6 @@ def _judged(outcome: Outcome, name: str, text: str, log: str, network: Network) 
     run = StepRun(name, JobState.PASSED, exit_status=outcome.exit_status, tail=text[-TAIL:], log=log)
     if outcome.ok:
         return run
-    from dataclasses import replace
-
     said = outcome.stdout + outcome.stderr
     if network is Network.NONE and _OFFLINE.search(said):
         return replace(run, state=JobState.NOT_RUN, reason="it needs the network; allow it with --network")

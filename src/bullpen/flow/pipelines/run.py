@@ -37,6 +37,7 @@ from bullpen.sessions.actions import create_session, reach_stage
 from bullpen.sessions.queries import get_session
 from bullpen.testing.base import Environment
 from bullpen.testing.environment import prepare_environment
+from bullpen.testing.interpreters import own_installation
 from bullpen.vcs.folders import delete_folder
 from bullpen.vcs.git import git
 from bullpen.vcs.mirror import Mirror, fetch_mirror
@@ -232,7 +233,7 @@ async def _open(means: Means, options: PipelineOptions, found: Found) -> _Run:
         scratch=scratch,
     )
     branch = found.source.branch or "main"
-    github = {
+    github: dict[str, Any] = {
         "sha": found.mirror.base,
         "ref": f"refs/heads/{branch}",
         "ref_name": branch,
@@ -357,7 +358,9 @@ def _lane(run: _Run, worktree: Worktree, home: Path) -> Lane:
         lane.mounts.extend(made.mounts)
         lane.path.append(made.python.rpartition("/")[0])
         lane.env.update({"PYTHONPATH": ":".join(made.import_paths), **dict(made.variables)})
-    lane.path.append("/usr/local/go/bin")
+    own = own_installation()
+    lane.mounts.extend(one for one in own.mounts if one not in lane.mounts)
+    lane.path.extend((f"{own.prefix}/bin", "/usr/local/go/bin"))
     return lane
 
 

@@ -1,9 +1,16 @@
 """Finding a Python of this machine for a job."""
 
+import re
 import tomllib
+from pathlib import Path
 
 from bullpen.flow.pipelines.uses.base import Given, Site
-from bullpen.testing.interpreters import Installation, find_installation, own_installation
+from bullpen.testing.interpreters import (
+    Installation,
+    find_installation,
+    other_installations,
+    own_installation,
+)
 
 
 def wanted_version(site: Site, given: Given) -> str:
@@ -29,7 +36,22 @@ async def python_for(site: Site, given: Given) -> Installation | None:
     wanted = wanted_version(site, given)
     if "\n" in wanted or wanted.startswith("-"):
         return None
-    return await find_installation(wanted, site.scratch) if wanted else own_installation()
+    if not wanted:
+        return own_installation()
+    return await find_installation(wanted, site.scratch) or await _listed(site, wanted)
+
+
+async def _listed(site: Site, wanted: str) -> Installation | None:
+    """One that is not on the path, for instance of pyenv."""
+    async for one in other_installations(site.scratch):
+        if one.version == wanted or one.minor == wanted:
+            return one
+    versions = Path.home() / ".pyenv" / "versions"
+    for folder in sorted(versions.glob(f"{wanted}*")) if re.fullmatch(r"[\d.]+", wanted) else ():
+        found = Installation(folder.resolve(), folder.name)
+        if found.mountable and wanted in (found.version, found.minor):
+            return found
+    return None
 
 
 async def lacks_python(site: Site, given: Given) -> str:
