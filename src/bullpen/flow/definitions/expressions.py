@@ -21,7 +21,7 @@ _TOKEN = re.compile(
     r"\s*(?:(?P<number>0x[0-9a-fA-F]+|-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)|(?P<text>'(?:[^']|'')*')"
     r"|(?P<name>[A-Za-z_][\w-]*)|(?P<sign>&&|\|\||==|!=|<=|>=|[<>!().,\[\]*]))"
 )
-_TEMPLATE = re.compile(r"\$\{\{((?:(?!\}\}).)*)\}\}", re.DOTALL)
+_TEMPLATE = re.compile(r"\$\{\{((?:'(?:[^']|'')*'|(?!\}\}|').)*)\}\}", re.DOTALL)
 _WORDS: Mapping[str, Value] = {"true": True, "false": False, "null": None}
 _LOOSENESS = (("||",), ("&&",), ("==", "!="), ("<", "<=", ">", ">="))
 STATUS_FUNCTIONS = frozenset({"success", "failure", "always", "cancelled"})

@@ -148,7 +148,7 @@ async def _go_to(bench: Bench, session_id: SessionId, stage: Stage, reason: str 
 
 
 def way(here: Stage, there: Stage) -> tuple[Stage, ...]:
-    """The stages to go through, the last one ``there``; empty where it is there already."""
+    """The stages to go through, the last one ``there``; empty where it is there, or where no way leads back."""
     ways: dict[Stage, tuple[Stage, ...]] = {here: ()}
     left = [here]
     for stage in left:
@@ -156,7 +156,7 @@ def way(here: Stage, there: Stage) -> tuple[Stage, ...]:
             if following not in ways and (following is there or not following.is_final):
                 ways[following] = (*ways[stage], following)
                 left.append(following)
-    return ways[there]
+    return ways.get(there, ())
 
 
 def _order(

@@ -42,7 +42,7 @@ _SHELLS: Mapping[str, tuple[str, ...]] = {
 _LINUX = ("ubuntu", "linux", "self-hosted", "x64")
 _OFFLINE = re.compile(
     rb"name resolution|resolve host|Network is unreachable|Name or service not known|dns error|Network connectivity is"
-    rb"|network was disabled|Failed to establish a new connection|ENOTCACHED|EAI_AGAIN|GOPROXY=off|--offline",
+    rb"|No matching distribution found|network was disabled|Failed to establish a new connection|ENOTCACHED|EAI_AGAIN|GOPROXY=off|--offline",
     re.IGNORECASE,
 )
 
@@ -238,7 +238,7 @@ def _prepare(course: _Course) -> None:
             "RUNNER_TEMP": f"{HOME}/_temp",
             **{f"GITHUB_{name.upper()}": as_text(value) for name, value in course.told.github.items()},
             **(
-                {"UV_OFFLINE": "1", "PIP_RETRIES": "0", "GOPROXY": "off", "npm_config_offline": "true"}
+                {"UV_OFFLINE": "1", "PIP_NO_INDEX": "1", "GOPROXY": "off", "npm_config_offline": "true"}
                 if offline
                 else {}
             ),
