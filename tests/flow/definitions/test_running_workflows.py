@@ -206,7 +206,7 @@ def test_faults_of_a_file_are_said_with_line_and_column(desk: Desk, tmp_path: Pa
     file.write_text(workflow("x", "  - {id: a, kind: comand}\n"))
     found = desk.ask("workflows", "check", file, status=2)["faults"]
     assert [(one["line"], one["column"], one["sentence"]) for one in found] == [
-        (4, 12, "there is no kind of step 'comand'.")
+        (4, 13, "there is no kind of step 'comand'.")
     ]
     desk.write("bad", "name: bad\nversion: 1\nsteps: [}\n")
     told = desk.ask("workflows", "run", "bad", status=2)

@@ -284,6 +284,7 @@ async def run_step(bench: Bench, argument: str) -> Json:
     await step("start", bool, partial(_tell_start, bench, order, part))
     result = await _tried(bench, order, asked, part)
     if result.child and result.state is StepState.DONE:
+        await step("child", bool, partial(_number_child, bench, SessionId(result.child), order.run))
         result = await _child(order, result)
     await step("told", bool, partial(_tell_end, bench, order, result))
     return RESULT.dump_python(result, mode="json")
@@ -383,6 +384,15 @@ def _gated(result: StepResult, order: StepOrder, part: Step | Undo) -> StepResul
     if not missed:
         return replace(result, output=output)
     return replace(result, state=StepState.FAILED, output=output, reason="; ".join(missed))
+
+
+async def _number_child(bench: Bench, child: SessionId, run: int) -> bool:
+    """Its runs are numbered as its parent's, so that a later one does not find the answers of an earlier one."""
+    async with bench.means.database.transaction(bench.means.actor) as uow:
+        await note_facts(uow, child, run=str(run), waits="[]")
+        if (await get_session(uow, child)).stage in (Stage.FAILED, Stage.CANCELLED):
+            await reach_stage(uow, child, Stage.INITIALIZE, "taken up again")
+    return True
 
 
 async def _child(order: StepOrder, result: StepResult) -> StepResult:

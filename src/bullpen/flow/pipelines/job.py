@@ -348,7 +348,7 @@ def _judged(outcome: Outcome, name: str, text: str, log: str, network: Network) 
     if network is Network.NONE and _OFFLINE.search(said):
         return replace(run, state=JobState.NOT_RUN, reason="it needs the network; allow it with --network")
     how = f"status {outcome.exit_status}" if outcome.end is End.EXITED else outcome.end.value
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("make: ***")]
     return replace(run, state=JobState.FAILED, reason=f"{how}: {lines[-1][:200]}" if lines else how)
 
 
