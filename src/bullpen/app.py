@@ -100,13 +100,20 @@ async def open_engine(
     its home whose process died. ``on_lost`` is called, from another thread, when this process must not work any more:
     it has to end at once.
     """
+    from bullpen.flow.definitions.run import run_definition, run_step
     from bullpen.flow.workflows.improve import improve
     from bullpen.flow.workflows.work_item import work_item
     from bullpen.kernel.durable import DurableEngine
 
     settings = workshop.means.settings
     url = settings.database_url or f"sqlite:///{settings.home / 'engine.db'}"
-    workflows = {"improve": partial(improve, workshop.bench), "work_item": partial(work_item, workshop.bench)}
+    bodies = {
+        "improve": improve,
+        "work_item": work_item,
+        "definition": run_definition,
+        "definition_step": run_step,
+    }
+    workflows = {name: partial(body, workshop.bench) for name, body in bodies.items()}
     fleet = _fleet(workshop, label, on_lost, worker=worker) if is_shared(settings) else None
     engine = DurableEngine(url, label, workflows, fleet)
     await engine.launch()

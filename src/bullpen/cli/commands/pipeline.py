@@ -1,0 +1,109 @@
+"""Run a project's own checks locally: its GitHub Actions jobs, or its test, lint and build commands."""
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import click
+
+from bullpen.cli.arguments import full_path, in_workshop, json_option
+
+if TYPE_CHECKING:
+    from bullpen.flow.improve.means import Means
+    from bullpen.flow.improve.session import OpenSessions
+    from bullpen.flow.pipelines.model import PipelineRun
+    from bullpen.flow.pipelines.run import Found
+
+own_option = click.option("--own", is_flag=True, help="The project's own commands, not its workflow files.")
+file_option = click.option(
+    "--file", "files", multiple=True, metavar="NAME", help="Only this workflow file; repeatable."
+)
+
+
+@click.group()
+def pipeline() -> None:
+    """Run a project's pipelines in the sandbox."""
+
+
+@pipeline.command("list")
+@click.argument("repo", default=".")
+@own_option
+@file_option
+@json_option
+def list_them(repo: str, own: bool, files: tuple[str, ...], as_json: bool) -> int:
+    """Every job of REPO, as it is committed; nothing is run."""
+    from bullpen.cli.output import print_json
+    from bullpen.flow.pipelines.run import PipelineOptions, find_pipelines
+    from bullpen.kernel.settings import read_settings
+
+    options = PipelineOptions(full_path(repo), files=files, own=own)
+    found = asyncio.run(find_pipelines(read_settings().home / "mirrors", options))
+    if as_json:
+        print_json({"pipelines": found.pipelines, "faulty": dict(found.faulty)})
+    else:
+        _print_list(found)
+    return 0
+
+
+def _print_list(found: "Found") -> None:
+    from bullpen.cli.output import new_table, open_console, printable
+
+    table = new_table("file", "job", ">cells", ">steps", "needs", "remark")
+    for one in found.pipelines:
+        for job in one.jobs:
+            counts = (str(len(job.cells)), str(len(job.steps)))
+            needs, remark = printable(", ".join(job.needs)), f"not run: {job.refused}" if job.refused else ""
+            table.add_row(printable(job.where), printable(job.id), *counts, needs, printable(remark))
+    for path, why in found.faulty:
+        table.add_row(printable(path), "", "", "", "", printable(f"not run: {why}"))
+    open_console().print(table)
+
+
+@pipeline.command()
+@click.argument("repo", default=".")
+@click.option("--job", "jobs", multiple=True, metavar="NAME", help="Only this job; repeatable.")
+@own_option
+@file_option
+@click.option("--partial", is_flag=True, help="Run what can be run of jobs some of whose steps cannot.")
+@click.option("--network", is_flag=True, help="Let steps reach the network.")
+@click.option("--fresh", is_flag=True, help="Run again what passed before on the same content.")
+@json_option
+def run(
+    repo: str,
+    jobs: tuple[str, ...],
+    own: bool,
+    files: tuple[str, ...],
+    partial: bool,
+    network: bool,
+    fresh: bool,
+    as_json: bool,
+) -> int:
+    """Run the jobs of REPO as it is committed, in throw-away checkouts. Exit status 1: something failed, or nothing ran."""
+    from bullpen.cli.output import print_json
+    from bullpen.flow.pipelines.run import PipelineOptions, run_pipelines
+
+    options = PipelineOptions(full_path(repo), jobs, files, own, partial, network, fresh)
+
+    async def body(means: "Means", _sessions: "OpenSessions") -> "PipelineRun":
+        return await run_pipelines(means, options)
+
+    done = in_workshop(body)
+    if as_json:
+        print_json(done)
+    else:
+        _print(done)
+    return 0 if done.ok else 1
+
+
+def _print(done: "PipelineRun") -> None:
+    from bullpen.cli.output import duration, new_table, open_console, printable
+
+    table = new_table("job", "state", ">time", "reason")
+    for job in done.jobs:
+        state = f"{job.state.value} (kept)" if job.cached else job.state.value
+        time = duration(job.seconds) if job.seconds else ""
+        table.add_row(printable(job.label), state, time, printable(job.reason))
+    open_console().print(table)
+    click.echo(f"{duration(done.seconds)}; report: {printable(done.folder)}/report.md")
+
+
+COMMAND = pipeline

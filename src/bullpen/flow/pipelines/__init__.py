@@ -1,0 +1,1 @@
+"""Pipelines: a project's own checks, run locally in the sandbox."""
