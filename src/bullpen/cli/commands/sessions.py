@@ -14,7 +14,7 @@ from bullpen.cli.arguments import (
     session_named,
     write_given,
 )
-from bullpen.cli.session_commands import history
+from bullpen.cli.session_commands import history, stats
 from bullpen.cli.session_commands.history import history_of
 from bullpen.domain.errors import InvalidInput
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from bullpen.sessions.transfer import Imported
 
 
-@click.group(invoke_without_command=True, commands=[history.replay, history.show_at])
+@click.group(invoke_without_command=True, commands=[history.replay, history.show_at, stats.stats])
 @click.pass_context
 def sessions(ctx: click.Context) -> int | None:
     """See and steer sessions. Without a command: list them."""
