@@ -14,7 +14,7 @@ from bullpen.cli.arguments import (
     session_named,
     write_given,
 )
-from bullpen.cli.session_commands import history, stats
+from bullpen.cli.session_commands import history, sharing, stats
 from bullpen.cli.session_commands.history import history_of
 from bullpen.domain.errors import InvalidInput
 
@@ -23,11 +23,23 @@ if TYPE_CHECKING:
 
     from bullpen.domain.ids import SessionId
     from bullpen.domain.session import Session
+    from bullpen.kernel.bus.log import Recorded
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
     from bullpen.sessions.transfer import Imported
 
 
-@click.group(invoke_without_command=True, commands=[history.replay, history.show_at, stats.stats])
+COMMANDS = (
+    history.replay,
+    history.show_at,
+    sharing.share,
+    sharing.shared,
+    sharing.shares,
+    sharing.unshare,
+    stats.stats,
+)
+
+
+@click.group(invoke_without_command=True, commands=COMMANDS)
 @click.pass_context
 def sessions(ctx: click.Context) -> int | None:
     """See and steer sessions. Without a command: list them."""
@@ -100,17 +112,37 @@ def show(session: str, as_json: bool) -> int:
     from bullpen.cli.output import open_console, print_json
     from bullpen.cli.progress import Progress, fold
     from bullpen.cli.summary import print_summary
+    from bullpen.sessions.queries import list_children
 
-    stored, events = read_records(lambda uow: history_of(uow, session))
+    async def ask(uow: "UnitOfWork") -> "tuple[Session, list[Recorded], Sequence[Session]]":
+        stored, events = await history_of(uow, session)
+        return stored, events, await list_children(uow, stored.id)
+
+    stored, events, children = read_records(ask)
+    below = [one.id for one in children]
     state = fold(Progress(), events)
     problem = state.reason if stored.stage.value in ("failed", "cancelled") else ""
     outcome = outcome_of(state, problem=problem)
     if as_json:
-        print_json({**summary(stored), "outcome": outcome})
+        print_json({**summary(stored), "children": below, "outcome": outcome})
     else:
         click.echo(f"{stored.id}: {stored.stage.value}{', paused' if stored.paused else ''}")
+        _print_company(stored, below)
         print_summary(open_console(), outcome)
     return 0
+
+
+def _print_company(one: "Session", children: "Sequence[str]") -> None:
+    from bullpen.cli.output import printable
+
+    named = (
+        ("takes part", one.participants),
+        ("forked from", [one.parent] if one.parent else ()),
+        ("forks", children),
+    )
+    for words, names in named:
+        if names:
+            click.echo(printable(f"{words}: {', '.join(names)}"))
 
 
 @sessions.command()

@@ -128,9 +128,9 @@ def show_at(session: str, position: int, as_json: bool) -> int:
     _require_inside(stored.id, events, position)
     then = state_after(events, position)
     if as_json:
-        print_json(_moment(then, position))
+        print_json(moment_of(then, position))
     else:
-        _print_moment(then)
+        print_moment(then)
     return 0
 
 
@@ -143,7 +143,8 @@ def _require_inside(name: str, events: "Sequence[Recorded]", position: int) -> N
         )
 
 
-def _moment(then: "SessionThen", asked: int) -> dict[str, object]:
+def moment_of(then: "SessionThen", asked: int) -> dict[str, object]:
+    """The state at a moment, for programs."""
     from bullpen.vcs.git import redact
 
     session = then.session
@@ -173,7 +174,8 @@ def _moment(then: "SessionThen", asked: int) -> dict[str, object]:
     }
 
 
-def _print_moment(then: "SessionThen") -> None:
+def print_moment(then: "SessionThen") -> None:
+    """The state at a moment, in words."""
     from bullpen.cli.output import printable
 
     session = then.session
