@@ -15,7 +15,8 @@ from bullpen.domain.session import Session, Share, Stage
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.database import Store
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.sessions.tables import session, session_share
+from bullpen.sessions.carried import CarriedFact, FactKind
+from bullpen.sessions.tables import carried_fact, session, session_share
 
 _STAGES = {stage.value: stage for stage in Stage}
 
@@ -85,6 +86,25 @@ async def reader_with(store: Store, token: str) -> Actor:
         )
     share = _share(rows[0])
     return shared_reader(OrganizationId(rows[0].organization_id), share.id, share.session_id)
+
+
+async def list_carried(uow: UnitOfWork, project: str) -> Sequence[CarriedFact]:
+    """What sessions of a project are told, by kind and key."""
+    uow.actor.require(Scope.READ)
+    row = carried_fact
+    statement = uow.rows_of(row).where(row.c.project == project).order_by(row.c.kind, row.c.key)
+    return [
+        CarriedFact(
+            FactKind(one.kind),
+            one.key,
+            one.text,
+            SessionId(one.from_session),
+            one.said_by,
+            one.said_at,
+            one.note,
+        )
+        for one in await uow.fetch(statement)
+    ]
 
 
 def token_hash(token: str) -> str:

@@ -14,7 +14,7 @@ from bullpen.cli.arguments import (
     session_named,
     write_given,
 )
-from bullpen.cli.session_commands import history, sharing, stats
+from bullpen.cli.session_commands import carrying, history, sharing, stats
 from bullpen.cli.session_commands.history import history_of
 from bullpen.domain.errors import InvalidInput
 
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 
 COMMANDS = (
+    carrying.carry,
+    carrying.facts,
+    carrying.forget,
     history.replay,
     history.show_at,
     sharing.share,
