@@ -133,3 +133,19 @@ class FactCarried(Event):
     by: str
     was: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPosted(Event):
+    """The session's summary is at ``where``."""
+
+    channel: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRefused(Event):
+    """The summary could not be posted; ``channel`` is empty where the channels are wrongly configured."""
+
+    channel: str
+    reason: str
