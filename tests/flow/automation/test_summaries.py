@@ -41,6 +41,8 @@ def test_what_a_summary_tells() -> None:
         recorded(
             SessionCreated("improve", "mend it", "https://user:secret@host/r", "{}"),
             RoastFinished("before", 9, (0, 0, 9, 0, 0), 1.0),
+            RoastFinished("measured", 11, (0, 0, 11, 0, 0), 1.0),
+            RoastFinished("after", 10, (0, 0, 10, 0, 0), 1.0),
             ItemProposed("a", "Close `holes` <b>", "r", "p", 1, 1.0, 1.0, state="ready"),
             ItemMoved("a", "in-progress", "agent:developer"),
             ModelReplied(TaskId("t"), 1, 1, "", (), 100, 10, 20_000),
@@ -51,12 +53,12 @@ def test_what_a_summary_tells() -> None:
     )
     assert "**done**" in summary.text
     assert "0 of 1 items done (0% of those tried)" in summary.text
-    assert "7 s of work, 1 steps, 110 tokens, $0.02" in summary.text
+    assert "9 s of work, 1 steps, 110 tokens, $0.02" in summary.text
     assert "- Close \\`holes\\` \\<b\\>: the tests fail" in summary.text
-    assert "Findings: 9 before." in summary.text
+    assert "Findings: 11 before, 10 after." in summary.text
     assert "Waits for approval: rule S602" in summary.text
     assert "secret" not in summary.text
-    assert (summary.session, summary.at) == (NAME, 8.0)
+    assert (summary.session, summary.at) == (NAME, 10.0)
 
 
 @pytest.mark.req("SES-08")

@@ -44,7 +44,7 @@ def summarise(events: Sequence[Recorded]) -> Summary:
         *(f"Branch: `{one.event.branch}`." for one in events if isinstance(one.event, BranchPublished)),
         *_named("Done", done),
         *_named("Not done", failed),
-        *(f"Waits for approval: {_plain(one)}." for one in waiting),
+        *([f"Waits for approval: {', '.join(map(_plain, waiting))}."] if waiting else []),
     ]
     return Summary(then.session.id, f"Session {then.session.id}", "\n\n".join(lines), then.at)
 
@@ -59,10 +59,11 @@ def _figures(stats: SessionStats) -> str:
 
 def _findings(events: Sequence[Recorded]) -> list[str]:
     seen = {one.event.when: one.event.findings for one in events if isinstance(one.event, RoastFinished)}
-    if "before" not in seen:
+    before = seen.get("measured", seen.get("before"))  # measured: the same commit, with coverage
+    if before is None:
         return []
     after = f", {seen['after']} after" if "after" in seen else ""
-    return [f"Findings: {seen['before']} before{after}."]
+    return [f"Findings: {before} before{after}."]
 
 
 def _named(title: str, items: Sequence[ItemThen]) -> list[str]:
