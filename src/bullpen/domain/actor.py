@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from bullpen.domain.errors import PermissionRefused
-from bullpen.domain.ids import LOCAL_ORGANIZATION, ActorId, OrganizationId
+from bullpen.domain.ids import LOCAL_ORGANIZATION, ActorId, OrganizationId, SessionId
 
 
 class Scope(StrEnum):
@@ -19,11 +19,16 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A person, a program or an agent, acting for one organization."""
+    """A person, a program or an agent, acting for one organization.
+
+    With ``only_session`` it is somebody a session was shared with: storage shows it that session's rows and no others,
+    and opens no transaction for it.
+    """
 
     id: ActorId
     organization_id: OrganizationId
     scopes: frozenset[Scope]
+    only_session: SessionId | None = None
 
     def require(self, scope: Scope) -> None:
         """Refuse with the missing scope named."""
@@ -44,3 +49,8 @@ def agent_actor(organization_id: OrganizationId, role: str) -> Actor:
     return Actor(
         ActorId(f"agent:{role}"), organization_id, frozenset({Scope.READ, Scope.RUN, Scope.WORK_WRITE})
     )
+
+
+def shared_reader(organization_id: OrganizationId, share: str, session_id: SessionId) -> Actor:
+    """Somebody with a link to one session may read that one."""
+    return Actor(ActorId(f"share:{share}"), organization_id, frozenset({Scope.READ}), session_id)

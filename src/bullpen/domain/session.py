@@ -77,3 +77,19 @@ class Session:
     tags: tuple[str, ...] = ()
     participants: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A link that lets its bearer read one session. ``revoked_at`` is 0 while it is not revoked."""
+
+    id: str
+    session_id: SessionId
+    made_by: str
+    made_at: float
+    expires_at: float
+    revoked_at: float = 0.0
+
+    def opens_at(self, moment: float) -> bool:
+        """Whether it opens the session at a moment."""
+        return not self.revoked_at and moment < self.expires_at

@@ -128,7 +128,10 @@ class Dialogue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
-    """What is known of a model. Prices are per million tokens; None means unknown, never free."""
+    """What is known of a model. Prices are per million tokens; None means unknown, never free.
+
+    ``reads_history`` is False for one that keeps its place in a dialogue instead: it is told every turn, and no summary.
+    """
 
     provider: str
     model: str
@@ -138,6 +141,7 @@ class ModelFacts:
     streaming: bool = True
     input_price: Money | None = None
     output_price: Money | None = None
+    reads_history: bool = True
 
 
 class Provider(Protocol):

@@ -37,6 +37,7 @@ from bullpen.sessions.tables import session as session_table
 FORMAT = 1
 MOST_BYTES = 1 << 30  # of the unpacked file
 _OWN = frozenset({"organization_id", "position"})  # the receiving database's own
+_STAYS = frozenset({"session_share"})  # a link opens a session here, not its copies elsewhere
 _NAME = re.compile(r"ses-[0-9a-zA-Z_-]{1,36}|[A-Za-z0-9][\w.-]{0,39}")
 _REPORT = re.compile(r"reports/[A-Za-z0-9][\w.-]{0,120}")
 
@@ -146,7 +147,8 @@ def _tables() -> list[Table]:
         name = f"{bullpen.__name__}.{package.name}.tables"
         if package.ispkg and importlib.util.find_spec(name):
             importlib.import_module(name)
-    others = [table for table in metadata.sorted_tables if "session_id" in table.c]
+    own = [table for table in metadata.sorted_tables if table.name not in _STAYS]
+    others = [table for table in own if "session_id" in table.c]
     return [session_table, *others]
 
 

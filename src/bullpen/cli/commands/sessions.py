@@ -1,6 +1,5 @@
 """List sessions, look at one, replay, pause, resume, archive, tag, fork, export and import."""
 
-import asyncio
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +14,8 @@ from bullpen.cli.arguments import (
     session_named,
     write_given,
 )
+from bullpen.cli.session_commands import carrying, history, sharing, stats
+from bullpen.cli.session_commands.history import history_of
 from bullpen.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -26,10 +27,22 @@ if TYPE_CHECKING:
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
     from bullpen.sessions.transfer import Imported
 
-LONGEST_PAUSE = 5.0  # seconds a replay waits at most between two events
+
+COMMANDS = (
+    carrying.carry,
+    carrying.facts,
+    carrying.forget,
+    history.replay,
+    history.show_at,
+    sharing.share,
+    sharing.shared,
+    sharing.shares,
+    sharing.unshare,
+    stats.stats,
+)
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, commands=COMMANDS)
 @click.pass_context
 def sessions(ctx: click.Context) -> int | None:
     """See and steer sessions. Without a command: list them."""
@@ -53,13 +66,13 @@ def list_them(project: str, archived: bool, as_json: bool) -> int:
 
     found = read_records(ask)
     if as_json:
-        print_json([_summary(one) for one in found])
+        print_json([summary(one) for one in found])
     else:
         _print_list(found)
     return 0
 
 
-def _summary(one: "Session") -> dict[str, object]:
+def summary(one: "Session") -> dict[str, object]:
     from bullpen.vcs.git import redact
 
     return {
@@ -102,77 +115,37 @@ def show(session: str, as_json: bool) -> int:
     from bullpen.cli.output import open_console, print_json
     from bullpen.cli.progress import Progress, fold
     from bullpen.cli.summary import print_summary
+    from bullpen.sessions.queries import list_children
 
-    stored, events = read_records(lambda uow: _history(uow, session))
+    async def ask(uow: "UnitOfWork") -> "tuple[Session, list[Recorded], Sequence[Session]]":
+        stored, events = await history_of(uow, session)
+        return stored, events, await list_children(uow, stored.id)
+
+    stored, events, children = read_records(ask)
+    below = [one.id for one in children]
     state = fold(Progress(), events)
     problem = state.reason if stored.stage.value in ("failed", "cancelled") else ""
     outcome = outcome_of(state, problem=problem)
     if as_json:
-        print_json({**_summary(stored), "outcome": outcome})
+        print_json({**summary(stored), "children": below, "outcome": outcome})
     else:
         click.echo(f"{stored.id}: {stored.stage.value}{', paused' if stored.paused else ''}")
+        _print_company(stored, below)
         print_summary(open_console(), outcome)
     return 0
 
 
-async def _history(uow: "UnitOfWork", name: str) -> "tuple[Session, list[Recorded]]":
-    from bullpen.cli.watching import whole_history
+def _print_company(one: "Session", children: "Sequence[str]") -> None:
+    from bullpen.cli.output import printable
 
-    stored = await session_named(uow, name)
-    return stored, await whole_history(uow, stored.id)
-
-
-@sessions.command()
-@click.argument("session", default="")
-@click.option(
-    "--speed",
-    type=click.FloatRange(0),
-    default=0.0,
-    show_default=True,
-    help="1: as it was; 10: ten times as fast; 0: at once.",
-)
-@click.option(
-    "--all", "everything", is_flag=True, help="Every event with its position, not only those that matter."
-)
-@json_option
-def replay(session: str, speed: float, everything: bool, as_json: bool) -> int:
-    """Tell SESSION again, event by event; with --json one object a line."""
-    _, events = read_records(lambda uow: _history(uow, session))
-    asyncio.run(_replay(events, speed, _teller(everything=everything, as_json=as_json)))
-    return 0
-
-
-def _teller(*, everything: bool, as_json: bool) -> "Callable[[Recorded], None]":
-    from bullpen.cli.output import json_line, printable
-    from bullpen.cli.watching import Log
-
-    if as_json:
-        return lambda one: click.echo(
-            json_line(
-                {
-                    "position": one.position,
-                    "at": one.at,
-                    "actor": one.actor_id,
-                    "type": type(one.event).__name__,
-                    "event": one.event,
-                }
-            )
-        )
-    if everything:
-        return lambda one: click.echo(
-            printable(f"{one.position} {time.strftime('%H:%M:%S', time.localtime(one.at))} {one.event}")
-        )
-    log = Log(click.echo)
-    return lambda one: log.show([one])
-
-
-async def _replay(events: "list[Recorded]", speed: float, tell: "Callable[[Recorded], None]") -> None:
-    before = events[0].at if events else 0.0
-    for recorded in events:
-        if speed and recorded.at > before:
-            await asyncio.sleep(min(LONGEST_PAUSE, (recorded.at - before) / speed))
-        before = recorded.at
-        tell(recorded)
+    named = (
+        ("takes part", one.participants),
+        ("forked from", [one.parent] if one.parent else ()),
+        ("forks", children),
+    )
+    for words, names in named:
+        if names:
+            click.echo(printable(f"{words}: {', '.join(names)}"))
 
 
 @sessions.command()
@@ -245,7 +218,7 @@ def fork(session: str, position: int, name: str, as_json: bool) -> int:
 
     child = change_records(change)
     if as_json:
-        print_json(_summary(child))
+        print_json(summary(child))
     else:
         click.echo(f"{child.id} forked from {child.metadata['forked_from']}")
         click.echo(f"Run it with: bullpen improve {child.project} --resume --session {child.id}")

@@ -129,3 +129,24 @@ class ReviewGiven(Event):
     role: str
     ruling: str
     must_change: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A piece of context: where it is from, its tokens, whether it was taken, and why."""
+
+    kind: str
+    source: str
+    tokens: int
+    taken: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ContextSelected(Event):
+    """What went into an agent's window besides its card, out of what could have."""
+
+    task_id: TaskId
+    budget: int
+    tokens: int
+    pieces: tuple[Selected, ...]

@@ -104,3 +104,48 @@ class NoteWritten(Event):
     task_id: str
     text: str
     by: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionShared(Event):
+    """A link lets its bearer read the session until ``expires_at`` (seconds since 1970)."""
+
+    share_id: str
+    by: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ShareRevoked(Event):
+    """The link opens nothing any more."""
+
+    share_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class FactCarried(Event):
+    """Later sessions of the project are told this. ``was`` is what it took the place of, ``note`` says why."""
+
+    kind: str
+    key: str
+    text: str
+    by: str
+    was: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPosted(Event):
+    """The session's summary is at ``where``."""
+
+    channel: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRefused(Event):
+    """The summary could not be posted; ``channel`` is empty where the channels are wrongly configured."""
+
+    channel: str
+    reason: str

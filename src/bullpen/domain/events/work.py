@@ -18,6 +18,7 @@ class ItemProposed(Event):
     quality: float
     recipe: str = ""
     state: str = "proposed"
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,7 @@ class ItemLabelled(Event):
 
 @dataclass(frozen=True, slots=True)
 class TaskAdded(Event):
-    """A node joined the task tree."""
+    """A node joined the task tree. ``position`` is its place among its siblings; -1 where an older version did not tell."""
 
     task_id: str
     parent: str
@@ -70,6 +71,9 @@ class TaskAdded(Event):
     complexity: float
     depends_on: tuple[str, ...]
     item_id: str = ""
+    position: int = -1
+    capabilities: tuple[str, ...] = ()
+    acceptance: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

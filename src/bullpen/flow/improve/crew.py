@@ -13,12 +13,16 @@ from bullpen.domain.errors import LimitExceeded
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import TaskId
 from bullpen.domain.money import Money
+from bullpen.flow.context.errand import context_event, errand_text, errand_window
+from bullpen.flow.context.window import windowed
 from bullpen.flow.improve.bench import ItemWorktree
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.models.facts import Facts
 from bullpen.models.registry import Models
+from bullpen.sessions.actions import join_session
+from bullpen.sessions.queries import list_carried
 from bullpen.tools.base import CallKey, Skills, ToolContext
 from bullpen.tools.toolbox import Toolbox, tools_named
 from bullpen.tools.workspace import Scope
@@ -58,13 +62,23 @@ class Crew:
             LimitExceeded: the session's budget is used up.
         """
         card = self._within_budget(self.roster.card(errand.role), session)
-        agent = BuiltIn(card, self.models, Toolbox(tools_named(card.tools)))
-        task = AgentTask(
-            errand.task, errand.text, errand.facts, errand.attempt, self.means.settings.agent_seconds
-        )
+        agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools)))
+        text = await self._text(session, errand)
+        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.means.settings.agent_seconds)
         result = await agent.process(task, self._context(session, errand))
         session.spent += result.used.cost
         return result
+
+    async def _text(self, session: ImproveSession, errand: Errand) -> str:
+        """The errand's words, with what earlier sessions of the project left; who takes part is told."""
+        async with self.means.database.transaction(self.means.actor) as uow:
+            await join_session(uow, session.id, f"agent:{errand.role}")
+            carried = await list_carried(uow, session.options.source)
+            earlier = [fact for fact in carried if fact.session != session.id]
+            window = errand_window(errand.text, earlier, errand.facts.path)
+            if earlier:
+                uow.record(session.id, context_event(errand.task, window))
+        return errand_text(window)
 
     def _within_budget(self, card: Card, session: ImproveSession) -> Card:
         """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""

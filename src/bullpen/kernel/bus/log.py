@@ -96,6 +96,8 @@ async def replay(
         .order_by(log.position)
         .limit(limit)
     )
+    if uow.actor.only_session is not None:
+        statement = statement.where(log.session_id == uow.actor.only_session)
     if subject:
         statement = statement.where(log.subject == subject)
     return [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bullpen.domain.actor import Actor
-from bullpen.domain.errors import InvalidInput
+from bullpen.domain.errors import InvalidInput, PermissionRefused
 from bullpen.kernel.storage.unit_of_work import Connection, PendingEvent, UnitOfWork
 
 
@@ -59,7 +59,13 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self, actor: Actor) -> AsyncGenerator[UnitOfWork]:
-        """Everything in it, rows and events, is committed on leaving, or nothing is."""
+        """Everything in it, rows and events, is committed on leaving, or nothing is.
+
+        Raises:
+            PermissionRefused: a session was shared with the actor, to be read.
+        """
+        if actor.only_session is not None:
+            raise PermissionRefused("A shared session can be read, not changed.")
         async with self.store.writing(actor.organization_id) as connection:
             uow = UnitOfWork(connection, actor)
             yield uow

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from sqlalchemy import Executable, Insert, Row, Select, Table, Update, insert, select, update
+from sqlalchemy import Executable, Insert, Row, Select, Table, Update, false, insert, select, update
 
 from bullpen.domain.actor import Actor
 from bullpen.domain.events import Event
@@ -54,8 +54,12 @@ class UnitOfWork:
         self.pending.append(PendingEvent(session_id, event))
 
     def rows_of(self, table: Table) -> AnySelect:
-        """Select from a table, only the organization's rows."""
-        return select(table).where(table.c.organization_id == self.actor.organization_id)
+        """Select from a table, only the organization's rows; for somebody a session was shared with, only that session's."""
+        mine = select(table).where(table.c.organization_id == self.actor.organization_id)
+        if self.actor.only_session is None:
+            return mine
+        key = table.c.get("id" if table.name == "session" else "session_id")
+        return mine.where(false() if key is None else key == self.actor.only_session)
 
     def new_row(self, table: Table, **values: Any) -> Insert:
         """Insert a row for the organization."""

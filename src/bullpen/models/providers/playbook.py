@@ -279,7 +279,9 @@ class Playbook:
     def facts(self, model: str) -> ModelFacts:
         """See ``Provider.facts``."""
         _require(model)
-        return ModelFacts(self.name, model, "1", 1_000_000, input_price=Money(), output_price=Money())
+        return ModelFacts(
+            self.name, model, "1", 1_000_000, input_price=Money(), output_price=Money(), reads_history=False
+        )
 
     def open(self, model: str, brief: Brief) -> Dialogue:
         """See ``Provider.open``."""

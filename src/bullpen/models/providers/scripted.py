@@ -128,7 +128,9 @@ class Scripted:
 
     def facts(self, model: str) -> ModelFacts:
         """See ``Provider.facts``: a script costs nothing."""
-        return ModelFacts(self.name, model, "1", 1_000_000, input_price=Money(), output_price=Money())
+        return ModelFacts(
+            self.name, model, "1", 1_000_000, input_price=Money(), output_price=Money(), reads_history=False
+        )
 
     def open(self, model: str, brief: Brief) -> Dialogue:
         """See ``Provider.open``; InvalidInput names what is wrong with the file."""

@@ -41,6 +41,7 @@ async def propose_items(uow: UnitOfWork, session_id: SessionId, items: Sequence[
                 item.quality,
                 draft.recipe,
                 item.state,
+                draft.labels,
             ),
         )
         if item.state is not ItemState.PROPOSED or item.reason:

@@ -41,6 +41,9 @@ async def add_tasks(uow: UnitOfWork, session_id: SessionId, tasks: Sequence[Task
                 task.complexity,
                 task.depends_on,
                 task.item,
+                task.position,
+                task.capabilities,
+                task.acceptance,
             ),
         )
 

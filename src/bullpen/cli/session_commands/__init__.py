@@ -1,0 +1,1 @@
+"""Commands below ``bullpen sessions``, one file each subject; ``commands/sessions.py`` gathers them."""

@@ -1,0 +1,1 @@
+"""What happens by itself: summaries of sessions, and where they are posted."""

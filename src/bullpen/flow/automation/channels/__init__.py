@@ -1,0 +1,1 @@
+"""Where summaries are posted, one file each."""
