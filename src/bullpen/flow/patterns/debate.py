@@ -9,10 +9,12 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from bullpen.domain.errors import InvalidInput
 from bullpen.domain.ids import TaskId
+from bullpen.domain.task import TaskState
 from bullpen.flow.consensus.base import Ballot, Decision, Question, Standing, TieRule, Voter
 from bullpen.flow.consensus.conflicts import Claim, Conflict, Side, contradictions
-from bullpen.flow.consensus.hold import hold
+from bullpen.flow.consensus.hold import PROTOCOLS, hold
 from bullpen.flow.consensus.resolve import Known, Opinion, Resolution, ResolvedBy, Trial, resolve
 from bullpen.flow.patterns.base import Brief, Options, Step, read_options, step_task, values_in
 from bullpen.flow.teams.base import Conclusion, Course, Kept, Results, TeamTask
@@ -35,11 +37,14 @@ def arrange(brief: Brief) -> Course:
     """See ``Pattern``."""
     options = read_options(Debate, brief)
     names = brief.able(options.debaters)
+    PROTOCOLS.load(options.protocol)
+    if len(set(options.choices)) != len(options.choices):
+        raise InvalidInput("The choices of a debate must differ.")
     rounds = [_round(brief.goal, options, names, number) for number in range(options.rounds)]
     tests = _tests(brief, options)
 
     def conclude(results: Results) -> Conclusion:
-        last = {name: results[task] for name, task in rounds[-1].items() if task in results}
+        last = {name: results.get(task) or Kept(task, TaskState.WAITING) for name, task in rounds[-1].items()}
         return _decided(brief.goal, options, last, {one: results.get(task) for one, task in tests.items()})
 
     tasks = [one for number in range(options.rounds) for one in _steps(brief.goal, options, names, number)]

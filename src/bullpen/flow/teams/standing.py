@@ -43,14 +43,15 @@ def standing(
         still = tuple(_ended(one.id, TaskState.CANCELLED, failed) for one in leaves if now[one.id] in _OPEN)
         verdict = TaskState.RUNNING if still else TaskState.FAILED
         return Standing(verdict, failed, (), still, above)
-    skip = (*_superfluous(leaves, now, kept, policy), *_hopeless(tasks, leaves, now))
-    gone = {one.task for one in skip}
+    skip = {
+        one.task: one for one in (*_hopeless(tasks, leaves, now), *_superfluous(leaves, now, kept, policy))
+    }
     if all(now[one.id].is_final for one in leaves):
         done = sum(now[one.id] is TaskState.DONE for one in leaves)
         return Standing(TaskState.DONE, f"{done} of {len(leaves)} tasks are done.", (), (), above)
     nodes = [_seen(one, now) for one in tasks]
-    free = tuple(name for name in ready(nodes) if name not in gone)
-    return Standing(TaskState.RUNNING, f"{len(leaves)} tasks.", free, tuple(dict.fromkeys(skip)), above)
+    free = tuple(name for name in ready(nodes) if name not in skip)
+    return Standing(TaskState.RUNNING, f"{len(leaves)} tasks.", free, tuple(skip.values()), above)
 
 
 def _inner_states(
