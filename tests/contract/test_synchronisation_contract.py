@@ -137,6 +137,17 @@ async def test_renewing_keeps_the_token(database: Database, person: Actor) -> No
     assert longer.until > lease.until + 500
 
 
+async def test_a_lease_whose_time_passed_is_kept_if_nobody_asked_for_it(
+    database: Database, person: Actor
+) -> None:
+    lease = await leased(database, person, A_LOCK, "ann")
+    await end_leases(database, person)
+    async with database.transaction(person) as uow:
+        await renew(uow, lease)
+        await require_lease(uow, lease)
+    assert isinstance(await taken(database, person, A_LOCK, "bob"), Waiting)
+
+
 async def test_two_that_wait_for_each_other_the_younger_is_refused(database: Database, person: Actor) -> None:
     await leased(database, person, A_LOCK, "ann")
     held_by_bob = await leased(database, person, lock("b"), "bob")

@@ -49,15 +49,14 @@ async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) 
         Conflict: the session is one of another kind or folder, or has ended.
     """
     pattern = PATTERNS.load(team.pattern)
-    await _open(place, team, session_id)
     files = files_of(place.home, session_id)
     scratch = files.parent / "attempts"
-    _prepare(team.workspace, files, scratch)
     bench = Bench(place.database, place.actor, place.sandbox, Desk(files, scratch))
     fleet = Fleet()
     members = _members(fleet, place, team, bench)
-    brief = Brief(team.goal, {one.id: frozenset(one.capabilities) for one in members}, team.options)
-    course = pattern(brief)
+    course = pattern(Brief(team.goal, {one.id: frozenset(one.capabilities) for one in members}, team.options))
+    await _open(place, team, session_id)
+    _prepare(team.workspace, files, scratch)
     means = TeamMeans(place.database, place.actor, place.on_progress)
     try:
         return await run_team(means, session_id, course, members, team.policy)

@@ -57,7 +57,7 @@ from bullpen.flow.trees.check import check_plan
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.database import Database
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
-from bullpen.kernel.sync.actions import require_lease
+from bullpen.kernel.sync.actions import renew
 from bullpen.kernel.sync.base import Lease, lock
 from bullpen.kernel.sync.waiting import held
 from bullpen.sessions.actions import join_session, reach_stage
@@ -122,7 +122,7 @@ class _Team:
     async def writing(self) -> AsyncGenerator[UnitOfWork]:
         """A transaction that is only done while this process is the one that runs the team."""
         async with self.means.database.transaction(self.means.actor) as uow:
-            await require_lease(uow, self.lease)
+            await renew(uow, self.lease, self.policy.lease)
             yield uow
 
     def results(self) -> dict[TaskId, Kept]:

@@ -85,15 +85,16 @@ async def arrive(
 
 
 async def renew(uow: UnitOfWork, lease: Lease, seconds: float = 60.0) -> Lease:
-    """Keep it for ``seconds`` from now.
+    """Keep it for ``seconds`` from now; also where its time has passed, as long as nobody else was given it.
 
     Raises:
-        Conflict: (``lease-ended``) the lease is over.
+        Conflict: (``lease-ended``) it was released, or somebody else has asked for it since its time passed.
     """
+    uow.actor.require(Scope.RUN)
     _check(lease.holder, seconds)
-    at = await require_lease(uow, lease)
-    until = at + seconds
-    await uow.run(uow.change_rows(tables.hold).where(*_of(lease)).values(until=until))
+    until = await database_time(uow) + seconds
+    if not await uow.run(uow.change_rows(tables.hold).where(*_of(lease)).values(until=until)):
+        raise ended(lease)
     return Lease(lease.name, lease.holder, lease.token, until)
 
 
