@@ -113,7 +113,7 @@ def _prepare(source: Path, files: Path, scratch: Path) -> None:
 
 def _members(fleet: Fleet, place: TeamPlace, team: TeamFolder, bench: Bench) -> Sequence[Member]:
     roster = load_roster()
-    found = discover([Source(team.agents)], taken=roster.cards)
+    found = discover([Source(team.agents, trusted=False)], taken=roster.cards)
     if found.quarantined:
         faults = "; ".join(f"{one.source}: {one.reason}" for one in found.quarantined)
         raise InvalidInput(f"An agent of the team cannot be used: {faults}")

@@ -1,6 +1,7 @@
 """A team at work: choices with their sentence, retries, policies, intents, and going on after a crash; on both databases."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from tests.flow.teams.doubles import SESSION, Seen, breaks, course, events, opened, ran, task, waits, works
@@ -21,11 +22,14 @@ from bullpen.domain.task import TaskState
 from bullpen.flow.teams.base import Assignment, Conclusion, Course, Handed, Member, Results, TeamPolicy
 from bullpen.flow.teams.queries import AttemptState, list_attempts
 from bullpen.flow.teams.run import TeamMeans, run_team
+from bullpen.flow.teams.split import course_of
 from bullpen.flow.trees.group import GroupPolicy, OnFailure
+from bullpen.flow.trees.template import Goal, split_by_template
 from bullpen.kernel.bus.messages import Message
 from bullpen.kernel.storage.database import Database
 from bullpen.kernel.sync.actions import take
 from bullpen.kernel.sync.base import lock
+from bullpen.sessions.actions import pause_session, resume_session
 from bullpen.sessions.queries import get_session
 from bullpen.work.actions.tasks import cancel_task
 from bullpen.work.queries import list_tasks
@@ -287,6 +291,38 @@ async def test_a_task_that_a_person_cancels_is_stopped(desk: Database, person: A
         await cancel_task(uow, SESSION, TaskId(long), "not wanted")
     report = await run
     assert report.lost == (long,)
+    async with desk.view(person) as uow:
+        attempts = {one.task: one.state for one in await list_attempts(uow, SESSION)}
+    assert attempts[TaskId(long)] is AttemptState.CANCELLED
+
+
+@pytest.mark.req("TRE-01", "SCH-01")
+async def test_a_goal_split_by_a_template_is_done_by_its_roles(desk: Database, person: Actor) -> None:
+    seen = Seen()
+    goal = Goal("item-1", "general", "Mend the fault", ("a.py",), ("It is mended.",), ("test_a.py",))
+    split = split_by_template(goal, None)
+    skills = {f"role:{one.task.role}": 0.8 for one in split.tasks}
+    members = [replace(works(seen, name), capabilities=skills) for name in ("ann", "bob", "cid")]
+    report = await ran(desk, person, course_of(split, goal.title), members)
+    assert report.state is TaskState.DONE, report.lines
+    who = {name: agent for name, agent, _ in seen.began}
+    assert split.not_by
+    for name, others in split.not_by.items():
+        assert who[name] not in {who[other] for other in others}
+    async with desk.view(person) as uow:
+        assert {one.state for one in await list_tasks(uow, SESSION)} == {TaskState.DONE}
+
+
+async def test_while_it_is_paused_nothing_new_is_begun(desk: Database, person: Actor) -> None:
+    seen = Seen()
+    async with desk.transaction(person) as uow:
+        await pause_session(uow, SESSION)
+    run = asyncio.create_task(ran(desk, person, course(task("a")), [works(seen, "ann")]))
+    await asyncio.wait([run], timeout=0.3)
+    assert not seen.began
+    async with desk.transaction(person) as uow:
+        await resume_session(uow, SESSION)
+    assert (await run).state is TaskState.DONE
 
 
 # --- letters ------------------------------------------------------------------------------------------------------------

@@ -98,11 +98,11 @@ async def end_attempt(
         record_resolution(uow, session_id, resolution)
 
 
-async def give_up_lost(uow: UnitOfWork, session_id: SessionId, attempt: Attempt) -> None:
-    """An attempt whose process is gone: nothing is known of it, so its task waits again."""
+async def give_up_lost(uow: UnitOfWork, session_id: SessionId, attempt: Attempt, then: TaskState) -> None:
+    """An attempt whose process is gone, and nothing is known of it; ``then`` its task waits again, or has ended."""
     given = Given(attempt.task, attempt.number, attempt.agent, attempt.capabilities, attempt.reason)
     gone = Handed(done=False, summary="the process that ran it is gone", cost=Money())
-    await end_attempt(uow, session_id, given, AttemptState.LOST, gone, then=TaskState.WAITING)
+    await end_attempt(uow, session_id, given, AttemptState.LOST, gone, then=then)
 
 
 def record_resolution(uow: UnitOfWork, session_id: SessionId, one: Resolution) -> None:

@@ -115,7 +115,7 @@ class _Team:
     taken: dict[str, float] = field(default_factory=dict[str, float])
     cost: dict[str, Money] = field(default_factory=dict[str, Money])
     moved_at: float = field(default_factory=time.monotonic)
-    looked_at: float = field(default_factory=time.monotonic)
+    looked_at: float = float("-inf")
     paused: bool = False
 
     @asynccontextmanager
@@ -183,9 +183,11 @@ async def _begin(team: _Team) -> None:
                 await reach_stage(uow, team.session, stage)
         for name in team.members:
             await join_session(uow, team.session, name)
+        stored = {one.id: one.state for one in await list_tasks(uow, team.session)}
         for one in await list_attempts(uow, team.session):
             if one.state is AttemptState.RUNNING:
-                await give_up_lost(uow, team.session, one)
+                then = stored[one.task] if stored[one.task].is_final else TaskState.WAITING
+                await give_up_lost(uow, team.session, one, then)
         names = tuple(team.members)
         uow.record(team.session, TeamStarted(team.course.pattern, team.course.goal, names, len(team.tasks)))
     await _recall(team)
@@ -329,11 +331,13 @@ async def _look_at_people(team: _Team) -> None:
     async with team.means.database.view(team.means.actor) as uow:
         team.paused = (await get_session(uow, team.session)).paused
         stored = await list_tasks(uow, team.session)
-    for node in stored:
-        if node.state is TaskState.CANCELLED and node.id in team.tasks and not team.states[node.id].is_final:
-            team.states[node.id] = TaskState.CANCELLED
-            team.kept[node.id] = Kept(node.id, TaskState.CANCELLED, summary=node.note)
-            await _stop_all(team, [run for run, one in team.working.items() if one.given.task == node.id])
+    cancelled = [
+        Kept(node.id, TaskState.CANCELLED, summary=node.note)
+        for node in stored
+        if node.state is TaskState.CANCELLED and node.id in team.tasks and not team.states[node.id].is_final
+    ]
+    if cancelled:
+        await _end_without(team, cancelled)
 
 
 async def _end_without(team: _Team, ended: Sequence[Kept]) -> None:
