@@ -17,6 +17,8 @@ from bullpen.sandbox.base import Probe
 
 if TYPE_CHECKING:
     from bullpen.flow.improve.means import Means
+    from bullpen.flow.team_folder import TeamPlace
+    from bullpen.flow.teams.run import OnProgress
     from bullpen.flow.workflows.work_item import Bench
     from bullpen.kernel.durable import DurableEngine, Fleet, TakenOver
 
@@ -160,6 +162,23 @@ async def _record_taken(records: Records, taken: "TakenOver") -> None:
     async with records.database.transaction(records.actor) as uow:
         if await find_session(uow, session_id) is not None:
             uow.record(session_id, WorkReclaimed(taken.run, taken.executor, taken.attempts))
+
+
+@asynccontextmanager
+async def open_team_place(settings: Settings, on_progress: "OnProgress") -> "AsyncGenerator[TeamPlace]":
+    """What a team of a folder runs with: records, a sandbox that works, models.
+
+    Raises:
+        Missing: no sandbox works on this machine; the message says how to get one.
+    """
+    from bullpen.flow.team_folder import TeamPlace
+    from bullpen.models.registry import Models
+    from bullpen.sandbox.choose import choose_sandbox
+
+    sandbox, _ = await choose_sandbox(settings.sandbox)
+    async with open_records(settings) as records:
+        models = Models(_aliases(settings.model))
+        yield TeamPlace(records.database, records.actor, sandbox, models, settings.home, on_progress)
 
 
 def _aliases(model: str) -> dict[str, str]:

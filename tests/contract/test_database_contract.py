@@ -21,6 +21,7 @@ from bullpen.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from bullpen.domain.events.session import NoteWritten, SessionCreated, SessionPaused
 from bullpen.domain.events.work import TaskMoved
 from bullpen.domain.ids import ActorId, OrganizationId, SessionId
+from bullpen.flow.teams import tables as _team_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel import executors as _executors  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel.bus.log import EventLog, replay
 from bullpen.kernel.storage.database import Database, open_store
@@ -28,6 +29,7 @@ from bullpen.kernel.storage.migrate import NEWEST, migrating, move_to, newest_in
 from bullpen.kernel.storage.postgres import driver_url
 from bullpen.kernel.storage.schema import metadata
 from bullpen.kernel.storage.sqlite import _driver, tuned_engine
+from bullpen.kernel.sync import tables as _sync_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.sessions import tables as _session_tables
 from bullpen.sessions.actions import create_session, pause_session
 from bullpen.sessions.queries import get_session, list_sessions
