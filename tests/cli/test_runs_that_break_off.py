@@ -103,7 +103,7 @@ def test_an_analyser_that_could_not_look_is_named(
         assert "it could not be started here" in path.read_text("utf-8"), path
 
 
-@pytest.mark.req("IMP-03")
+@pytest.mark.req("IMP-03", "SES-08")
 def test_a_session_that_failed_early_leaves_what_is_known(bullpen_in: Run, tmp_path: Path) -> None:
     place = repository(tmp_path / "r", a__py="import os\n")
     nothing_runs = {"BULLPEN_SANDBOX": "scripted"}
@@ -114,6 +114,8 @@ def test_a_session_that_failed_early_leaves_what_is_known(bullpen_in: Run, tmp_p
     assert "The session failed" in written["report.md"]
     assert "No outcome was prepared" in written["report.html"]
     assert json.loads(written["report.json"])["session"]["stage"] == "failed"
+    (summary,) = (tmp_path / "home").glob("sessions/*/reports/summary.md")
+    assert "**failed**" in summary.read_text("utf-8")
     said = bullpen_in(tmp_path / "home", "improve", place, **nothing_runs)
     assert "report.html" in said.out
 

@@ -13,7 +13,6 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.automation.summary import conclude_records
 from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
@@ -66,7 +65,6 @@ async def conclude(
     await write_reports(means, session_id)
     await prune_worktrees(session.mirror, means.folder(session_id).worktrees, ())
     await _reach(means, session_id, Stage.DONE)
-    await conclude_records(means.database, means.actor, means.settings.home, session_id)
     states = [item.state for item in items]
     return Concluded(
         branch if changed else "",

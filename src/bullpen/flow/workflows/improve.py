@@ -24,6 +24,7 @@ from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.automation.summary import conclude_records
 from bullpen.flow.blind import require_sight
 from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave, require_here
 from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_possible
@@ -108,7 +109,10 @@ async def improve(bench: Bench, argument: str) -> Json:
         unwritten = await write_reports_if_possible(bench.means, session_id)
         problem = f"{error.sentence} There is no report: {unwritten}" if unwritten else error.sentence
         ended = Ended(Stage.FAILED, problem=problem, remedy=error.remedy, exit_status=error.exit_status)
-    async with bench.means.database.transaction(bench.means.actor) as uow:
+    means = bench.means
+    if not ended.paused:
+        await conclude_records(means.database, means.actor, means.settings.home, session_id)
+    async with means.database.transaction(means.actor) as uow:
         run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
         await note_facts(uow, session_id, run_ended=run)
     return ENDED.dump_python(ended, mode="json")
