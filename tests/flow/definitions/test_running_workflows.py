@@ -168,7 +168,9 @@ def test_a_child_waits_and_its_parent_with_it(desk: Desk, steps_of: Steps) -> No
     assert [one["step"] for one in ended["waits"]] == ["call/ask"]
     (asked,) = desk.ask("approvals")
     assert asked["reason"].startswith("Go Ada?")
-    subprocess.run(desk.argv("approve", asked["id"]), env=desk.environment, check=True, capture_output=True)
+    approve = desk.argv("approve", asked["id"])
+    said = subprocess.run(approve, env=desk.environment, check=True, capture_output=True, text=True).stdout
+    assert "bullpen workflows wake" in said
     (woken,) = desk.ask("workflows", "wake")
     assert woken["outcome"] == "done"
     assert desk.file("p", "log") == "child\nparent\n"
