@@ -141,7 +141,10 @@ async def share_session(uow: UnitOfWork, session_id: SessionId, seconds: float) 
     if not SHORTEST_SHARE <= seconds <= LONGEST_SHARE:
         raise InvalidInput("A session is shared for a minute at least and a year at most.")
     stored = await queries.get_session(uow, session_id)
-    token, at = secrets.token_urlsafe(32), now()
+    token, at = (
+        f"share-{secrets.token_urlsafe(32)}",
+        now(),
+    )  # one that begins with - would be taken for an option
     made = Share(new_id("shr"), stored.id, uow.actor.id, at, at + seconds)
     values = {"id": made.id, "made_by": made.made_by, "made_at": at, "expires_at": made.expires_at}
     hashed = queries.token_hash(token)
