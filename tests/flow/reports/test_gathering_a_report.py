@@ -115,7 +115,7 @@ async def test_a_title_claims_no_more_places_than_are_gone(
     repository, base, tip = commits
     one, two = (replace(made.finding(number), rule="ruff:F000", message="It is odd.") for number in (0, 1))
     (draft,) = draft_items(SESSION, [one, replace(two, place=one.place)], lambda _rule, _fix: None)
-    assert draft.title.endswith("It is odd (2 places)")
+    assert draft.title == f"Close 2 holes in {one.place.path}: It is odd"
     item = replace(made.item(0, ItemState.READY), draft=draft)
     async with records.database.transaction(records.actor) as uow:
         await create_session(uow, SESSION, kind="improve", goal="", project=str(repository), options="{}")
@@ -128,4 +128,4 @@ async def test_a_title_claims_no_more_places_than_are_gone(
         await keep_evidence(uow, SESSION, tip, proof)
         ground = Ground("repository", base, str(repository), (), {})
         report = await gather(uow, SESSION, ground, made.suite(), None)
-    assert report.stories[0].item.draft.title.endswith("It is odd")
+    assert report.stories[0].item.draft.title == f"Close a hole in {one.place.path}: It is odd"

@@ -48,7 +48,7 @@ def test_an_inbox_is_all_addresses_of_an_agent() -> None:
 def test_pauses_double_up_to_a_bound_and_vary(attempt: int, chance: float) -> None:
     policy = Policy(first_pause=1, longest_pause=300)
     whole = min(300, 2 ** min(attempt - 1, 20))
-    assert whole / 2 < policy.pause(attempt, chance) <= whole
+    assert whole / 2 <= policy.pause(attempt, chance) <= whole  # the lower bound by rounding only
 
 
 @given(st.binary())
