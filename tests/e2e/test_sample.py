@@ -297,8 +297,8 @@ def test_a_second_session_lands_nothing_more_and_says_what_is_left(
     sample: Session, again: tuple[Session, dict[str, bytes]]
 ) -> None:
     second, _before = again
-    landed = {(fault.path, fault.rule) for fault in FAULTS if fault.outcome == "landed"}
-    assert not landed & set(second.items)
+    mended = {(fault.path, fault.rule) for fault in FAULTS if fault.outcome == "landed"}
+    assert not mended & set(second.items)
     assert set(second.items) == {(found.place.path, found.rule) for found in sample.after}
     assert not landed(second)
 
