@@ -1,6 +1,7 @@
 """What all tests share: what they need of the machine, which requirement they show, databases, and a sandbox."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from pathlib import Path
@@ -37,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     )
     hypothesis.settings.load_profile("any machine")
     config.stash[_MACHINE] = Machine()
+    # a shell that starts something in the background lets it ignore interrupts, and so would all that tests start
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -11,7 +11,7 @@ import errno
 import operator
 import os
 import time
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,10 +56,14 @@ class Usage:
             return self.limit + 1
         return total
 
-    def exceeded(self) -> bool:
-        """Whether that is more than it may be; only looked into where the disk has become much fuller."""
+    def exceeded(self, after: Iterable[Mark]) -> bool:
+        """Whether that is more than it may be; only looked into where the disk has become much fuller, or the workspace.
+
+        ``after`` is a scan of it. The disk alone tells too little: others free space on it meanwhile.
+        """
         shrunk = max(map(operator.sub, self.free, _free(self.places)), default=0)
-        return shrunk > self.limit // 2 and self.written() > self.limit
+        grown = sum(size for _, size, changed in after if changed >= self.since_ns)
+        return max(shrunk, grown) > self.limit // 2 and self.written() > self.limit
 
     def _growth(self, state: os.stat_result) -> int:
         return max(0, max(state.st_blocks * _BLOCK, _LEAST) - self.known.get(state.st_ino, 0))

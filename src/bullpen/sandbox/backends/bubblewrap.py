@@ -113,7 +113,7 @@ class Bubblewrap:
                 run = _Run(command, sources, stop, on_output, Proxy(map(parse_host, command.hosts)))
                 outcome = await self._grouped(run)
             after = await asyncio.to_thread(changes.scan, workspace) if workspace else {}
-            if outcome.end is End.EXITED and await asyncio.to_thread(usage.exceeded):
+            if outcome.end is End.EXITED and await asyncio.to_thread(usage.exceeded, after.values()):
                 outcome = replace(outcome, end=End.DISK, exit_status=None)
         return replace(outcome, changed=changes.compare(before, after), refused_hosts=run.proxy.refused)
 

@@ -90,7 +90,7 @@ class Docker:
         async with watch_disk(command, before, stop) as usage, self._way_out(command) as way:
             outcome = await self._contained(command, way, stop, on_output)
         after = await asyncio.to_thread(changes.scan, workspace) if workspace else {}
-        if outcome.end is End.EXITED and await asyncio.to_thread(usage.exceeded):
+        if outcome.end is End.EXITED and await asyncio.to_thread(usage.exceeded, after.values()):
             outcome = replace(outcome, end=End.DISK, exit_status=None)
         changed = changes.compare(before, after)
         if workspace:  # bubblewrap's filter refuses such files, the engine's own does not
