@@ -26,7 +26,6 @@ from bullpen.flow.teams.actions import (
     settle_attempt,
 )
 from bullpen.flow.teams.queries import (
-    Attempt,
     AttemptState,
     TrackRecord,
     count_running,
@@ -295,8 +294,3 @@ async def _settle(
     for one in found:
         if one.number == number:
             await settle_attempt(uow, session_id, one, won=won, why=why)
-
-
-def latest(attempts: Sequence[Attempt]) -> Mapping[TaskId, Attempt]:
-    """The newest attempt at each task."""
-    return {one.task: one for one in sorted(attempts, key=lambda one: (one.started_at, one.number))}

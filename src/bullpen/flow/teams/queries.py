@@ -151,6 +151,11 @@ async def find_record(uow: UnitOfWork, performer: str, skill: str) -> TrackRecor
     return _record(one) if one else None
 
 
+def latest(attempts: Sequence[Attempt]) -> Mapping[TaskId, Attempt]:
+    """The newest attempt at each task."""
+    return {one.task: one for one in sorted(attempts, key=lambda one: (one.started_at, one.number))}
+
+
 def skill_of(capabilities: Sequence[str]) -> str:
     """What a record is kept for: the capabilities a job asked for, together."""
     return "/".join(capabilities)
