@@ -76,7 +76,7 @@ class OutcomeMeasured(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentSetAside(Event):
+class AgentQuarantined(Event):
     """An agent gets no tasks, for a while or until it is mended; ``source`` is its file where it was not admitted."""
 
     agent: str

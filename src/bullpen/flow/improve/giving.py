@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from bullpen.agents.base import AgentResult, Ending
 from bullpen.agents.health import Standing, is_fault
 from bullpen.domain.errors import AWAY, BullpenError, Conflict
-from bullpen.domain.events.team import AgentSetAside
+from bullpen.domain.events.team import AgentQuarantined
 from bullpen.domain.money import Money
 from bullpen.domain.task import TaskState
 from bullpen.flow.improve.crew import Crew, Errand
@@ -164,4 +164,4 @@ def _say_if_drained(uow: UnitOfWork, desk: _Desk, done: Done) -> None:
     fleet = desk.staff.fleet
     if fleet.standing(member.key) is Standing.DRAINED:
         why = fleet.health(member.key).last_error
-        uow.record(desk.session.id, AgentSetAside(done.agent, "", f"it rests after its faults: {why}"))
+        uow.record(desk.session.id, AgentQuarantined(done.agent, "", f"it rests after its faults: {why}"))

@@ -13,7 +13,7 @@ from bullpen.agents.means import Means as AgentMeans
 from bullpen.agents.namespaces import find_namespaces, sources_of
 from bullpen.agents.registry import Quarantined, Roster, load_roster
 from bullpen.domain.errors import NotFound
-from bullpen.domain.events.team import AgentSetAside
+from bullpen.domain.events.team import AgentQuarantined
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.routing import CrewMember, fleet_member, role_member
 from bullpen.flow.improve.session import ImproveSession
@@ -126,5 +126,5 @@ async def _tell(means: Means, session: ImproveSession, refused: Sequence[Quarant
         for one in refused:
             source = one.source.removeprefix(f"{brought}/")
             name = PurePosixPath(source).stem
-            uow.record(session.id, AgentSetAside(name, source, one.reason))
+            uow.record(session.id, AgentQuarantined(name, source, one.reason))
         await note_facts(uow, session.id, **{_TOLD: str(len(refused))})

@@ -23,8 +23,8 @@ attempt = organization_table(
         "performer", String(200), nullable=False, server_default=""
     ),  # whose record its outcome counts for
     Column("outcome", String(20), nullable=False, server_default=""),  # won or lost, once it was measured
+    Index("ix_task_attempt_running", "organization_id", "state", "started_at"),
 )
-Index("ix_task_attempt_running", attempt.c.organization_id, attempt.c.state, attempt.c.started_at)
 
 record = organization_table(
     "agent_record",
