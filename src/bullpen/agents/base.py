@@ -44,6 +44,7 @@ class AgentTask:
     facts: Facts = field(default_factory=Facts)
     attempt: int = 1
     seconds: float | None = None  # less than the role's own limit, if given
+    cost: Money | None = None  # the same
 
 
 @dataclass(frozen=True, slots=True)

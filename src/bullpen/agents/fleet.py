@@ -25,7 +25,7 @@ from bullpen.agents.health import (
 )
 from bullpen.agents.means import Means
 from bullpen.agents.registry import Quarantined
-from bullpen.domain.errors import BullpenError, LimitExceeded, NotFound, Unavailable
+from bullpen.domain.errors import AWAY, BullpenError, LimitExceeded, NotFound, Unavailable
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Sandbox
 from bullpen.tools.base import ToolContext
@@ -134,6 +134,9 @@ class Fleet:
             agent = await self._made_ready(key, registration)
             result = await agent.process(task, context)
         except BullpenError as error:
+            if error.code == AWAY:  # our own records could not be reached: that says nothing about it
+                self._health[key] = let_go(self.health(key))
+                raise
             result = AgentResult(
                 Ending.FAILED, error.sentence, seen=f"{error.sentence} {error.remedy}".strip()
             )

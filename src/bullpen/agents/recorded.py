@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from bullpen.agents.base import AgentResult, AgentTask, Ending, Used
 from bullpen.agents.manifest import AgentLimits
-from bullpen.domain.errors import BullpenError, LimitExceeded
+from bullpen.domain.errors import AWAY, BullpenError, LimitExceeded
 from bullpen.domain.events import Event
 from bullpen.domain.events.agent import AgentStarted, AgentStopped, ModelReplied, NoteTaken
 from bullpen.domain.money import Money
@@ -122,9 +122,10 @@ async def recorded(
     were. ``task.cancel("reason")`` ends it for good, a bare cancel leaves it to be begun again.
     """
     past = await context.journal.past(task.id, task.attempt)
-    before = _end_of(past)
+    before = await _end_of(past, context)
     if before is not None:
         return before
+    limits = _within(limits, task)
     own = replace(context, role=agent, key=CallKey(task.id, task.attempt, 0, ""))
     seconds = min(limits.seconds, task.seconds if task.seconds is not None else limits.seconds)
     tree = await _begin(agent, model, task, own, past)
@@ -135,7 +136,8 @@ async def recorded(
         if cancelled.args:
             await asyncio.shield(_stop(record, record.ended(Ending.CANCELLED, str(cancelled.args[0]))))
         raise
-    await _stop(record, result)
+    result, tree = await _left(record, result)
+    await _stop(record, result, tree)
     return result
 
 
@@ -151,6 +153,8 @@ async def _held(record: Record, work: Callable[[Record], Awaitable[AgentResult]]
     except LimitExceeded as error:
         return record.ended(Ending.LIMIT, error.sentence)
     except BullpenError as error:
+        if error.code == AWAY:
+            raise
         return record.ended(Ending.FAILED, f"{error.sentence} {error.remedy}".strip())
 
 
@@ -166,21 +170,39 @@ async def _begin(agent: str, model: str, task: AgentTask, context: ToolContext, 
     return tree
 
 
-async def _stop(record: Record, result: AgentResult) -> None:
+def _within(limits: AgentLimits, task: AgentTask) -> AgentLimits:
+    costs = [cost for cost in (limits.cost, task.cost) if cost is not None]
+    return replace(limits, cost=min(costs)) if costs else limits
+
+
+async def _left(record: Record, result: AgentResult) -> tuple[AgentResult, str]:
+    """The result with the tree it left; a failure where its files are such that no tree can hold them."""
+    worktree = record.context.worktree
+    if worktree is None or not result.done:
+        return result, ""
+    try:
+        return result, await worktree.snapshot()
+    except BullpenError as error:
+        return record.ended(Ending.FAILED, f"{error.sentence} {error.remedy}".strip()), ""
+
+
+async def _stop(record: Record, result: AgentResult, tree: str = "") -> None:
     key = record.context.key
-    stopped = AgentStopped(key.task_id, key.attempt, record.steps, result.ending.value, result.summary)
-    await record.context.journal.append(stopped)
+    ended = (record.steps, result.ending.value, result.summary, result.outcome)
+    answer = tuple(result.data.items())
+    await record.context.journal.append(AgentStopped(key.task_id, key.attempt, *ended, answer, tree))
 
 
-def _end_of(past: Sequence[Event]) -> AgentResult | None:
-    """The end that was recorded, if one was."""
+async def _end_of(past: Sequence[Event], context: ToolContext) -> AgentResult | None:
+    """The end that was recorded, if one was; the files are then again as the agent left them."""
     for event in past:
         if isinstance(event, AgentStopped):
+            if context.worktree and event.tree:
+                await context.worktree.restore(event.tree)
             ending = Ending(event.outcome)
-            outcome = "done" if ending is Ending.FINISHED else ""
-            return AgentResult(
-                ending, event.seen, outcome, steps=event.steps, used=_used(past), seen=event.seen
-            )
+            word = event.word or ("done" if ending is Ending.FINISHED else "")
+            end = (ending, event.seen, word, dict(event.data), event.steps)
+            return AgentResult(*end, used=_used(past), seen="" if word else event.seen)
     return None
 
 

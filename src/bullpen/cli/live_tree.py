@@ -182,7 +182,8 @@ def _phases(state: Progress, item: TaskNode, frame: Frame) -> Iterator[Text]:
         words = state.doing.get(task.id) or f"{task.role}: {task.title}"
         line.append(printable(words))
         if task.note:
-            line.append(f"  {printable(task.note)}", "dim")
+            why = task.note.removeprefix(f"{task.role}: ")  # the sentence of the choice begins with who it is
+            line.append(f"  {printable(why)}", "dim")
         yield line
 
 

@@ -20,6 +20,7 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.events.session import SessionCreated, SessionPaused, SessionResumed, StageReached
+from bullpen.domain.events.team import TaskAssigned
 from bullpen.domain.events.work import ItemMoved, ItemProposed, TaskAdded, TaskMoved
 from bullpen.domain.ids import TaskId
 from bullpen.domain.session import Stage
@@ -215,6 +216,9 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             tables.tasks[node.id] = _moved(node, TaskState(moved.state), moved.note, recorded.at)
             if TaskState(moved.state).is_final:
                 tables.doing.pop(node.id, None)
+        case TaskAssigned() as given if TaskId(given.task_id) in tables.tasks:
+            node = tables.tasks[TaskId(given.task_id)]
+            tables.tasks[node.id] = replace(node, role=given.agent)
         case ChangeLanded(title=title) as landed if title:
             whole = [node for node in work_tasks(state) if node.item == landed.item_id]
             tables.tasks.update({node.id: replace(node, title=title) for node in whole})

@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     file_bytes: int = Field(1_000_000, ge=1024, description="Files larger than this are not analysed.")
     python: str = Field("", description="Interpreter for the project's tests; empty: found or made.")
 
+    agents: str = Field("", description="Folder with agents of your own; empty: agents in home.")
     exchange: str = Field(
         "", description="Git URL that workers with homes of their own hand commits over by; empty: none."
     )

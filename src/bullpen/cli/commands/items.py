@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bullpen.domain.session import Session
     from bullpen.domain.work_item import WorkItem
+    from bullpen.flow.teams.queries import Attempt
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 _STATES = ("proposed", "ready", "in-progress", "in-review", "done", "rejected", "blocked")
@@ -77,16 +78,26 @@ def _print_list(found: "Sequence[WorkItem]") -> None:
 def show(item: str, session_id: str, as_json: bool) -> int:
     """All that is known of ITEM."""
     from bullpen.cli.output import print_json
+    from bullpen.flow.teams.queries import list_attempts
+    from bullpen.work.queries import list_tasks
 
-    session, found = read_records(lambda uow: item_named(uow, session_id, item))
+    async def ask(uow: "UnitOfWork") -> "tuple[Session, WorkItem, Sequence[tuple[str, Attempt]]]":
+        session, named = await item_named(uow, session_id, item)
+        phases = {one.id: one.kind for one in await list_tasks(uow, session.id) if one.item == named.id}
+        tried = [one for task in phases for one in await list_attempts(uow, session.id, task)]
+        tried.sort(key=lambda one: one.started_at)
+        return session, named, [(phases[one.task], one) for one in tried]
+
+    session, found, attempts = read_records(ask)
     if as_json:
-        print_json({"session": session.id, "item": found})
+        told = [{"phase": phase, "attempt": one} for phase, one in attempts]
+        print_json({"session": session.id, "item": found, "attempts": told})
     else:
-        _print_item(session, found)
+        _print_item(session, found, attempts)
     return 0
 
 
-def _print_item(session: "Session", item: "WorkItem") -> None:
+def _print_item(session: "Session", item: "WorkItem", attempts: "Sequence[tuple[str, Attempt]]") -> None:
     from bullpen.cli.output import counted, printable
 
     draft, priority = item.draft, item.priority
@@ -105,6 +116,7 @@ def _print_item(session: "Session", item: "WorkItem") -> None:
         *(f"  done when: {one}" for one in draft.acceptance),
         *(f"  after: {one}" for one in item.depends_on),
     ]
+    lines += [_attempt_line(phase, one) for phase, one in attempts]
     if item.change:
         lines.append(f"  change: {item.change}; check it with `bullpen verify {item.change[:12]}`")
     for step in item.history:
@@ -112,6 +124,11 @@ def _print_item(session: "Session", item: "WorkItem") -> None:
         lines.append(f"  {at} {step.state.value} by {step.by}" + (f": {step.note}" if step.note else ""))
     for line in lines:
         click.echo(printable(line))
+
+
+def _attempt_line(phase: str, attempt: "Attempt") -> str:
+    ended = attempt.outcome or attempt.state.value
+    return f"  {phase} by {attempt.reason}: {ended}"
 
 
 @items.command()

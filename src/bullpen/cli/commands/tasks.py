@@ -1,5 +1,6 @@
 """Show a session's task tree with its progress; add, cancel, reorder or reassign tasks while it runs."""
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -9,12 +10,13 @@ from bullpen.domain.errors import NotFound
 from bullpen.domain.ids import TaskId
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from rich.tree import Tree
 
     from bullpen.domain.ids import SessionId
     from bullpen.domain.task import TaskNode
+    from bullpen.flow.teams.queries import Attempt
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
     from bullpen.work.tree import Progress
 
@@ -33,47 +35,65 @@ def tasks(ctx: click.Context) -> int | None:
 def tree(session_id: str, depth: int, as_json: bool) -> int:
     """The tree, with how far each part is and about how long the rest will take."""
     from bullpen.cli.output import open_console, print_json
+    from bullpen.flow.teams.queries import latest, list_attempts
     from bullpen.work.queries import list_tasks
     from bullpen.work.tree import progress
 
-    async def ask(uow: "UnitOfWork") -> "Sequence[TaskNode]":
-        return await list_tasks(uow, (await session_named(uow, session_id)).id)
+    async def ask(uow: "UnitOfWork") -> "tuple[Sequence[TaskNode], Mapping[TaskId, Attempt]]":
+        session = (await session_named(uow, session_id)).id
+        return await list_tasks(uow, session), latest(await list_attempts(uow, session))
 
-    found = read_records(ask)
+    found, given = read_records(ask)
     reached = progress(found)
     if as_json:
-        print_json([{"task": task, "progress": reached[task.id]} for task in found])
+        print_json([_as_value(task, reached[task.id], given.get(task.id)) for task in found])
         return 0
     if not found:
         click.echo("There are no tasks yet.", err=True)
     for root in (task for task in found if task.parent is None):
-        open_console().print(_drawn(root, found, reached, depth))
+        open_console().print(_drawn(root, _Drawing(found, reached, given), depth))
     return 0
 
 
-def _drawn(
-    task: "TaskNode", all_tasks: "Sequence[TaskNode]", reached: "dict[TaskId, Progress]", depth: int
-) -> "Tree":
+def _as_value(task: "TaskNode", reached: "Progress", given: "Attempt | None") -> dict[str, object]:
+    value: dict[str, object] = {"task": task, "progress": reached}
+    return {**value, "agent": given.agent, "chosen_because": given.reason} if given else value
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """A session's tasks, how far each is, and to whom it was given last."""
+
+    tasks: "Sequence[TaskNode]"
+    reached: "Mapping[TaskId, Progress]"
+    given: "Mapping[TaskId, Attempt]"
+
+    def who(self, task: "TaskNode") -> str:
+        """Who does it, with the sentence of the choice; the role where nobody was chosen."""
+        return self.given[task.id].reason if task.id in self.given else task.role
+
+
+def _drawn(task: "TaskNode", drawing: _Drawing, depth: int) -> "Tree":
     from rich.text import Text
     from rich.tree import Tree
 
     from bullpen.cli.live_tree import STYLES, UNICODE
     from bullpen.cli.output import duration, printable
 
-    far = reached[task.id]
+    far = drawing.reached[task.id]
     label = Text(f"{UNICODE.of(task.state)} ", STYLES[task.state])
     label.append(printable(task.title))
     if far.total > 1:
         label.append(f"  {far.done}/{far.total} ({far.share:.0%})", "cyan")
     if far.seconds_left and not task.state.is_final:
         label.append(f"  about {duration(far.seconds_left)} left", "dim")
-    label.append(f"  {task.role}  {task.id}", "dim")
-    if task.note:
+    label.append(f"  {printable(drawing.who(task))}  {task.id}", "dim")
+    if task.note and task.note != drawing.who(task):
         label.append(f"  {printable(task.note)}", "dim")
     branch = Tree(label)
     if depth > 1:
-        for child in (one for one in all_tasks if one.parent == task.id):
-            branch.children.append(_drawn(child, all_tasks, reached, depth - 1))
+        for child in (one for one in drawing.tasks if one.parent == task.id):
+            branch.children.append(_drawn(child, drawing, depth - 1))
     return branch
 
 

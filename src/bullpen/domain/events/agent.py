@@ -74,6 +74,9 @@ class ToolRefused(Event):
 class AgentStopped(Event):
     """The loop ended. ``outcome`` is finished, stuck, looping, idle, limit, cancelled or failed; ``seen``
     says what was seen.
+
+    For an agent that is not our own loop, ``word`` and ``data`` are its answer (done, failed, no-approach, or empty
+    where it gave none), and ``tree`` is the git tree it left.
     """
 
     task_id: TaskId
@@ -81,6 +84,9 @@ class AgentStopped(Event):
     steps: int
     outcome: str
     seen: str
+    word: str = ""
+    data: tuple[tuple[str, str], ...] = ()
+    tree: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,30 @@ class AttemptEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class OutcomeMeasured(Event):
+    """What became of an attempt, as it was measured and not as its agent tells; it counts for the agent's record.
+
+    ``skill`` names the capabilities that were asked for.
+    """
+
+    task_id: str
+    agent: str
+    attempt: int
+    skill: str
+    won: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AgentQuarantined(Event):
+    """An agent gets no tasks, for a while or until it is mended; ``source`` is its file where it was not admitted."""
+
+    agent: str
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessagePosted(Event):
     """An agent wrote to another one, or to whoever has a capability."""
 

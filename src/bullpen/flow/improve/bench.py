@@ -38,7 +38,7 @@ class ItemWorktree:
 
     async def restore(self, tree: str) -> None:
         """See ``Worktree.restore``."""
-        await restore_tree(self.worktree, tree or f"{self.tip}^{{tree}}")
+        await restore_tree(self.worktree, tree or self.tip)
 
     async def original(self, path: str) -> bytes | None:
         """See ``Worktree.original``."""

@@ -1,17 +1,20 @@
-"""The crew: send a role on an errand, through the one loop."""
+"""The crew: agents of whatever kind, sent on an errand; see ``giving`` for who gets it."""
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bullpen.agents.base import AgentResult, AgentTask
+from bullpen.agents.base import AgentResult, AgentTask, Ending
 from bullpen.agents.card import Card
+from bullpen.agents.discovery import Key
 from bullpen.agents.kinds.built_in import BuiltIn
+from bullpen.agents.means import Means as AgentMeans
 from bullpen.agents.registry import Roster
 from bullpen.domain.change import Site
-from bullpen.domain.errors import LimitExceeded
+from bullpen.domain.errors import AWAY, BullpenError, LimitExceeded
 from bullpen.domain.finding import Finding
-from bullpen.domain.ids import TaskId
+from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.money import Money
 from bullpen.flow.context.errand import context_event, errand_text, errand_window
 from bullpen.flow.context.window import windowed
@@ -19,6 +22,7 @@ from bullpen.flow.improve.bench import ItemWorktree
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad
 from bullpen.flow.improve.session import ImproveSession
+from bullpen.flow.improve.staff import Staff, gather_staff
 from bullpen.models.facts import Facts
 from bullpen.models.registry import Models
 from bullpen.sessions.actions import join_session
@@ -26,6 +30,8 @@ from bullpen.sessions.queries import list_carried
 from bullpen.tools.base import CallKey, Skills, ToolContext
 from bullpen.tools.toolbox import Toolbox, tools_named
 from bullpen.tools.workspace import Scope
+
+MOST_STAFFS = 64  # sessions whose staff a process remembers
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +51,22 @@ class Errand:
     findings: tuple[Finding, ...] = ()
     tried: frozenset[str] = frozenset()
     allow_unsafe: bool = False
+    tree: str = ""  # what the worktree holds as the errand begins; empty: its commit
 
 
 @dataclass(frozen=True, slots=True)
 class Crew:
-    """The roles there are, and the models they think with. The default model is the one that is set."""
+    """The roles there are, the models they think with, and what agents that reach outside are given.
+
+    The default model is the one that is set.
+    """
 
     means: Means
     models: Models
     roster: Roster
+    agents: AgentMeans = field(default_factory=AgentMeans)
+    _staffs: dict[SessionId, Staff] = field(default_factory=dict[SessionId, Staff])
+    _gathering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, session: ImproveSession, errand: Errand) -> AgentResult:
         """Run a role on an errand; a run that died goes on from its record.
@@ -61,7 +74,58 @@ class Crew:
         Raises:
             LimitExceeded: the session's budget is used up.
         """
-        card = self._within_budget(self.roster.card(errand.role), session)
+        return await self.run_card(session, errand, self.roster.card(errand.role))
+
+    async def staff(self, session: ImproveSession) -> Staff:
+        """Who may be given work in a session."""
+        async with self._gathering:
+            if session.id not in self._staffs:
+                staff = await gather_staff(self.means, session, self.models, self.agents)
+                self._staffs[session.id] = staff
+                if len(self._staffs) > MOST_STAFFS:
+                    del self._staffs[next(iter(self._staffs))]
+            staff = self._staffs[session.id]
+            await staff.refresh()
+        return staff
+
+    async def run_registered(
+        self, staff: Staff, session: ImproveSession, errand: Errand, key: Key, capability: str
+    ) -> AgentResult:
+        """Run an agent that was found in a folder; what keeps it from working is its failure, not the item's.
+
+        Raises:
+            LimitExceeded: the session's budget is used up.
+        """
+        cost = self._left(session)
+        task = AgentTask(
+            errand.task,
+            await self._text(session, errand),
+            errand.facts,
+            errand.attempt,
+            self.means.settings.agent_seconds,
+            cost,
+        )
+        try:
+            await self._examine(staff, key)
+            result = await staff.fleet.process(key, task, self._context(session, errand), capability)
+        except BullpenError as error:
+            if error.code == AWAY:
+                raise
+            result = AgentResult(Ending.FAILED, error.sentence, seen=error.sentence)
+        session.spent += result.used.cost
+        return result
+
+    async def _examine(self, staff: Staff, key: Key) -> None:
+        """Ask an agent how it is before its first task here, if its manifest says how; one that is not well rests."""
+        one = staff.fleet.agents.get(key)
+        if one is None or not (one.manifest.health or one.manifest.needs) or one.title in staff.examined:
+            return
+        staff.examined.add(one.title)
+        await staff.fleet.examine([key], self.means.sandbox)
+
+    async def run_card(self, session: ImproveSession, errand: Errand, card: Card) -> AgentResult:
+        """Run a role by its card, through the one loop. Raises as ``send`` does."""
+        card = self._within_budget(card, session)
         agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools)))
         text = await self._text(session, errand)
         task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.means.settings.agent_seconds)
@@ -80,16 +144,23 @@ class Crew:
                 uow.record(session.id, context_event(errand.task, window))
         return errand_text(window)
 
-    def _within_budget(self, card: Card, session: ImproveSession) -> Card:
-        """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""
+    def _left(self, session: ImproveSession) -> Money | None:
+        """What may still be spent; None without a budget. LimitExceeded if that is nothing."""
         budget = session.options.budget
         if budget == Money():
-            return card
+            return None
         left = Money(budget.micro_usd - session.spent.micro_usd)
         if left <= Money():
             raise LimitExceeded(
                 f"The budget of {budget} is used up.", remedy="Run again with a larger --budget."
             )
+        return left
+
+    def _within_budget(self, card: Card, session: ImproveSession) -> Card:
+        """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""
+        left = self._left(session)
+        if left is None:
+            return card
         cost = left if card.limits.cost is None else min(left, card.limits.cost)
         return replace(card, limits=replace(card.limits, cost=cost))
 

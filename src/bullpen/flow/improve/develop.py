@@ -10,14 +10,17 @@ from bullpen.domain.test_report import Coverage
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.bench import ItemInspector, ItemTests, ItemWorktree
 from bullpen.flow.improve.crew import Crew, Errand
+from bullpen.flow.improve.giving import give
 from bullpen.flow.improve.item_git import ItemGit
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import candidates, item_task
 from bullpen.flow.improve.prove import ABOUT_TESTS, look_at, tip_worktree
+from bullpen.flow.improve.routing import Phase, Wanted
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.improve.sites import sites_in
 from bullpen.flow.scope import agreed_ranges
 from bullpen.models.facts import Facts
+from bullpen.recipes.base import Recipe
 from bullpen.tools.base import Skills
 from bullpen.tools.workspace import Scope
 from bullpen.vcs.worktrees import release_worktree, take_worktree
@@ -40,7 +43,8 @@ class WorkOrder:
 class Developed:
     """What a developer left. ``tree`` is empty where nothing could be done; ``summary`` says why.
 
-    ``declined`` means that no way it knows applies here at all: nothing was changed, so nothing failed.
+    ``declined`` means that no way it knows applies here at all: nothing was changed, so nothing failed. ``agent`` is
+    who it was, and ``number`` that of the attempt.
     """
 
     tree: str
@@ -49,14 +53,29 @@ class Developed:
     tried: tuple[str, ...]
     recipe: str = ""
     declined: bool = False
+    agent: str = ""
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Feedback:
-    """What a later attempt is told: approaches that failed, and how the last one did."""
+    """What a later attempt is told: approaches that failed, how the last one did, and whose they were."""
 
     tried: tuple[str, ...] = ()
     failure: str = ""
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """One attempt at an item: as it stands, its findings, and what was learned so far."""
+
+    session: ImproveSession
+    order: WorkOrder
+    attempt: int
+    draft: ItemDraft
+    findings: tuple[Finding, ...]
+    feedback: Feedback
 
 
 async def relocate(
@@ -86,22 +105,42 @@ async def _coverage(session: ImproveSession, rule: str, tip: str) -> Coverage | 
     return (await session.tests.run(tip, coverage=True)).coverage or session.coverage
 
 
-async def develop(
-    means: Means,
-    crew: Crew,
-    session: ImproveSession,
-    order: WorkOrder,
-    attempt: int,
-    draft: ItemDraft,
-    findings: Sequence[Finding],
-    feedback: Feedback,
-) -> Developed:
-    """Let the developer work; its worktree is checked out from the tip, and given back when its tree is kept."""
-    folder = means.folder(session.id).worktrees
-    owner = f"develop-{order.item}-{order.wave}-{attempt}"
-    checkout = await take_worktree(session.mirror, folder, owner, order.tip)
-    worktree = ItemWorktree(checkout, order.tip)
-    recipes = candidates(draft, means.recipes, session.options)
+async def develop(means: Means, crew: Crew, one: Commission) -> Developed:
+    """Let somebody change the code, in a worktree checked out from the tip; it is given back when its tree is kept.
+
+    Raises:
+        Conflict: nobody can.
+    """
+    folder = means.folder(one.session.id).worktrees
+    owner = f"develop-{one.order.item}-{one.order.wave}-{one.attempt}"
+    checkout = await take_worktree(one.session.mirror, folder, owner, one.order.tip)
+    worktree = ItemWorktree(checkout, one.order.tip)
+    recipes = candidates(one.draft, means.recipes, one.session.options)
+    errand = await _errand(means, one, worktree, recipes)
+    wanted = Wanted(
+        Phase.DEVELOP, one.draft.concern.value, one.draft.path, tried=frozenset(one.feedback.agents)
+    )
+    done = await give(crew, one.session, errand, wanted)
+    result = done.result
+    tree = await worktree.snapshot() if result.done else ""
+    await release_worktree(checkout)
+    approach = result.data.get("approach", "") if done.by_role else ""
+    recipe = approach.split("@", 1)[0]
+    declined = result.outcome == "no-approach" and not result.tried and not one.feedback.tried
+    return Developed(
+        tree,
+        result.summary,
+        approach,
+        result.tried,
+        recipe if any(recipe == known.name for known in recipes) else "",
+        declined,
+        done.agent,
+        done.number,
+    )
+
+
+async def _errand(means: Means, one: Commission, worktree: ItemWorktree, recipes: Sequence[Recipe]) -> Errand:
+    draft, findings, feedback = one.draft, one.findings, one.feedback
     facts = Facts(
         path=draft.path,
         lines=draft.lines,
@@ -111,32 +150,26 @@ async def develop(
         tried=feedback.tried,
         failure=feedback.failure,
     )
-    errand = Errand(
-        task=item_task(session.id, order.item, "develop"),
+    return Errand(
+        task=item_task(one.session.id, one.order.item, Phase.DEVELOP),
         role="developer",
         text=_words(draft, feedback),
         facts=facts,
-        attempt=attempt_number(order, attempt),
-        workspace=checkout.path,
+        attempt=attempt_number(one.order, one.attempt),
+        workspace=worktree.worktree.path,
         worktree=worktree,
         scope=_scope(draft, await worktree.original(draft.path)),
         skills=Skills(
             recipes=means.recipes,
-            tests=ItemTests(session, worktree),
-            analysis=ItemInspector(means, worktree, (draft.rule,), tuple(findings)),
+            tests=ItemTests(one.session, worktree),
+            analysis=ItemInspector(means, worktree, (draft.rule,), findings),
             git=ItemGit(worktree),
         ),
         sites={draft.path: sites_in(draft.path, findings)},
-        findings=tuple(findings),
+        findings=findings,
         tried=frozenset(feedback.tried),
         allow_unsafe=any(recipe.applicability is Applicability.UNSAFE for recipe in recipes),
     )
-    result = await crew.send(session, errand)
-    tree = await worktree.snapshot() if result.done else ""
-    await release_worktree(checkout)
-    approach = result.data.get("approach", "")
-    declined = result.outcome == "no-approach" and not result.tried and not feedback.tried
-    return Developed(tree, result.summary, approach, result.tried, approach.split("@", 1)[0], declined)
 
 
 def attempt_number(order: WorkOrder, attempt: int) -> int:

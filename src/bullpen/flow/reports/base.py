@@ -26,12 +26,27 @@ class Ground:
 
 
 @dataclass(frozen=True, slots=True)
+class Doer:
+    """Somebody who had a try at a phase of an item. ``why`` is the sentence of the choice; ``ended`` as it was measured
+    (won, lost), else the state of the attempt."""
+
+    phase: str
+    agent: str
+    why: str
+    ended: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemStory:
-    """One item, how it ended, and what proves it. ``patch`` is the landed commit's diff, empty if none landed."""
+    """One item, how it ended, and what proves it. ``patch`` is the landed commit's diff, empty if none landed.
+
+    ``doers`` are those it was given to, in order.
+    """
 
     item: WorkItem
     evidence: Evidence | None
     patch: bytes
+    doers: tuple[Doer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

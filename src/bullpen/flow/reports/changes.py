@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bullpen.domain.events.improve import ChangeLanded
 from bullpen.domain.verdict import Evidence, GateResult
 from bullpen.domain.work_item import WorkItem
-from bullpen.flow.reports.base import ItemStory, RunReport
+from bullpen.flow.reports.base import Doer, ItemStory, RunReport
 from bullpen.flow.reports.diff_view import MOST_LINES, DiffView, view_patch
 from bullpen.flow.reports.plain import web_address
 from bullpen.flow.reports.story import Outcome, by_outcome, rule_url
@@ -35,6 +35,7 @@ class LandedChange:
     diff: DiffView
     url: str
     at: float | None
+    doers: tuple[Doer, ...] = ()
 
     @property
     def commit(self) -> str:
@@ -65,6 +66,7 @@ def landed_changes(report: RunReport, most_lines: int = MOST_LINES) -> tuple[Lan
             diff=view,
             url=web_address(rule_url(report, story.item.draft.rule)),
             at=moments.get(story.item.id),
+            doers=story.doers,
         )
         for number, (story, view) in enumerate(zip(stories, views, strict=True), start=1)
     )

@@ -26,7 +26,8 @@ from bullpen.domain.test_report import TestReport
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemState, WorkItem
 from bullpen.flow.items.generate import reworded
-from bullpen.flow.reports.base import Ground, ItemStory, RunReport
+from bullpen.flow.reports.base import Doer, Ground, ItemStory, RunReport
+from bullpen.flow.teams.queries import list_attempts
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions import queries as session_queries
@@ -91,7 +92,20 @@ async def _stories(
     uow: UnitOfWork, mirror: Path, session_id: SessionId, found: Sequence[Finding]
 ) -> list[ItemStory]:
     items = await queries.list_items(uow, session_id)
-    return [await _story(uow, mirror, session_id, item, found) for item in items]
+    doers = await _doers(uow, session_id)
+    stories = [await _story(uow, mirror, session_id, item, found) for item in items]
+    return [replace(one, doers=tuple(doers.get(one.item.id, ()))) for one in stories]
+
+
+async def _doers(uow: UnitOfWork, session_id: SessionId) -> Mapping[str, Sequence[Doer]]:
+    """Who had a try at each item."""
+    tasks = {one.id: one for one in await queries.list_tasks(uow, session_id)}
+    found: dict[str, list[Doer]] = defaultdict(list)
+    for one in sorted(await list_attempts(uow, session_id), key=lambda one: one.started_at):
+        task = tasks[one.task]
+        ended = one.outcome or one.state.value
+        found[task.item].append(Doer(task.kind, one.agent, one.reason, ended))
+    return found
 
 
 async def _story(

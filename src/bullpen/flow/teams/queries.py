@@ -11,12 +11,14 @@ from sqlalchemy import Row, case, func, select
 from bullpen.domain.actor import Scope
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.money import Money
+from bullpen.flow.schedule.record import Fade, Record
 from bullpen.flow.teams import tables
 from bullpen.kernel.json_text import load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 WORDS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 TEXTS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+FADES: TypeAdapter[tuple[Fade, ...]] = TypeAdapter(tuple[Fade, ...])
 
 
 class AttemptState(StrEnum):
@@ -28,6 +30,13 @@ class AttemptState(StrEnum):
     AGAIN = "again"  # to be done again, through no fault of its agent
     CANCELLED = "cancelled"
     LOST = "lost"  # the process that ran it is gone
+
+
+class Outcome(StrEnum):
+    """What became of an attempt, as the platform measured it; whatever its agent said."""
+
+    WON = "won"
+    LOST = "lost"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +55,19 @@ class Attempt:
     cost: Money
     started_at: float
     ended_at: float
+    performer: str = ""
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRecord:
+    """How a performer has done at a skill, with the mean seconds and cost of a job."""
+
+    performer: str
+    skill: str
+    record: Record
+    seconds: float
+    cost: Money
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +82,15 @@ class Past:
     cost: Money
 
 
-async def list_attempts(uow: UnitOfWork, session_id: SessionId) -> Sequence[Attempt]:
-    """All attempts of a session, by task and number."""
+async def list_attempts(
+    uow: UnitOfWork, session_id: SessionId, task: TaskId | None = None
+) -> Sequence[Attempt]:
+    """All attempts of a session, or of one of its tasks, by task and number."""
     uow.actor.require(Scope.READ)
     row = tables.attempt.c
     statement = uow.rows_of(tables.attempt).where(row.session_id == session_id)
+    if task is not None:
+        statement = statement.where(row.task_id == task)
     return [_attempt(one) for one in await uow.fetch(statement.order_by(row.task_id, row.attempt))]
 
 
@@ -89,6 +115,57 @@ async def list_past(uow: UnitOfWork) -> Sequence[Past]:
     ]
 
 
+async def count_running(uow: UnitOfWork, since: float) -> Mapping[str, int]:
+    """How many attempts are with each agent now; those begun before ``since`` are taken to be over."""
+    uow.actor.require(Scope.READ)
+    row = tables.attempt.c
+    statement = (
+        select(row.agent, func.count())
+        .where(
+            row.organization_id == uow.actor.organization_id,
+            row.state == AttemptState.RUNNING,
+            row.started_at >= since,
+        )
+        .group_by(row.agent)
+    )
+    return {agent: int(count) for agent, count in await uow.fetch(statement)}
+
+
+async def list_records(uow: UnitOfWork, skill: str = "") -> Sequence[TrackRecord]:
+    """The track records of the organization's agents, by performer; at one skill if asked."""
+    uow.actor.require(Scope.READ)
+    row = tables.record.c
+    statement = uow.rows_of(tables.record)
+    if skill:
+        statement = statement.where(row.skill == skill)
+    return [_record(one) for one in await uow.fetch(statement.order_by(row.performer, row.skill))]
+
+
+async def find_record(uow: UnitOfWork, performer: str, skill: str) -> TrackRecord | None:
+    """The record of one performer at one skill; None before its first outcome."""
+    uow.actor.require(Scope.READ)
+    row = tables.record.c
+    one = await uow.fetch_one(
+        uow.rows_of(tables.record).where(row.performer == performer, row.skill == skill)
+    )
+    return _record(one) if one else None
+
+
+def latest(attempts: Sequence[Attempt]) -> Mapping[TaskId, Attempt]:
+    """The newest attempt at each task."""
+    return {one.task: one for one in sorted(attempts, key=lambda one: (one.started_at, one.number))}
+
+
+def skill_of(capabilities: Sequence[str]) -> str:
+    """What a record is kept for: the capabilities a job asked for, together."""
+    return "/".join(capabilities)
+
+
+def _record(row: Row[Any]) -> TrackRecord:
+    record = Record(row.wins, row.tries, row.at, load(FADES, row.fades))
+    return TrackRecord(row.performer, row.skill, record, row.seconds, Money(round(row.cost)))
+
+
 def _attempt(row: Row[Any]) -> Attempt:
     return Attempt(
         TaskId(row.task_id),
@@ -103,4 +180,6 @@ def _attempt(row: Row[Any]) -> Attempt:
         Money(row.cost),
         row.started_at,
         row.ended_at,
+        row.performer,
+        row.outcome,
     )

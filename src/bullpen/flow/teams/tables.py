@@ -1,6 +1,6 @@
-"""Rows of attempts: which agent was given which task, why, and what came of it."""
+"""Rows of attempts (which agent was given which task, why, and what came of it), and the records they add up to."""
 
-from sqlalchemy import BigInteger, Column, Float, Integer, String
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, String
 
 from bullpen.kernel.storage.schema import AnyText, organization_table
 
@@ -19,4 +19,21 @@ attempt = organization_table(
     Column("cost", BigInteger, nullable=False),  # millionths of a dollar
     Column("started_at", Float(53), nullable=False),
     Column("ended_at", Float(53), nullable=False),
+    Column(
+        "performer", String(200), nullable=False, server_default=""
+    ),  # whose record its outcome counts for
+    Column("outcome", String(20), nullable=False, server_default=""),  # won or lost, once it was measured
+    Index("ix_task_attempt_running", "organization_id", "state", "started_at"),
+)
+
+record = organization_table(
+    "agent_record",
+    Column("performer", String(200), primary_key=True),
+    Column("skill", String(200), primary_key=True),
+    Column("wins", Integer, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("at", Float(53), nullable=False),
+    Column("fades", AnyText, nullable=False),
+    Column("seconds", Float(53), nullable=False),  # of a job, the mean
+    Column("cost", Float(53), nullable=False),  # of a job, the mean, millionths of a dollar
 )

@@ -35,6 +35,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import OPTIONS
 from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
+from bullpen.flow.improve.routing import phase_tasks, settle_landing
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
@@ -352,9 +353,14 @@ async def _record_landing(
         )
         await keep_evidence(uow, session_id, landed.commit, landed.evidence)
         await propose_rest(uow, recipes, session_id, landed.item, landed.evidence.findings_gone)
+        tasks = phase_tasks(session_id, landed.item)
+        await settle_landing(uow, session_id, tasks, won=True, why="the change landed")
         uow.record(session_id, ChangeLanded(landed.item, landed.commit, now() - started_at, landed.title))
     for back in landing.sent_back:
         await _send_back(uow, session_id, back.item, back.reason)
+        if not back.met:  # two changes that do not go together say nothing against who made them
+            tasks = phase_tasks(session_id, back.item)
+            await settle_landing(uow, session_id, tasks, won=False, why=back.reason)
         if not back.met and len(batch) > 1:
             uow.record(session_id, BatchBisected(tuple(batch), back.item, landing.runs))
 

@@ -14,11 +14,12 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.task import TaskState
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.improve.assess import Hearing, assess
+from bullpen.flow.improve.assess import Assessment, Hearing, assess
 from bullpen.flow.improve.away import bring_commit, exchange_of, hand_over
 from bullpen.flow.improve.crew import Crew
 from bullpen.flow.improve.develop import (
     MOST_TAKES,
+    Commission,
     Developed,
     Feedback,
     WorkOrder,
@@ -31,6 +32,7 @@ from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.project_gates import project_gates
 from bullpen.flow.improve.prove import Case, candidate_commit, prove
 from bullpen.flow.improve.records import DatabaseJournal
+from bullpen.flow.improve.routing import Phase, settle_refused, settle_words
 from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import ImproveSession, OpenSessions
 from bullpen.flow.items.generate import reworded
@@ -115,7 +117,8 @@ async def work_item(bench: Bench, argument: str) -> Json:
 
 def _learn(feedback: Feedback, tried: _Tried) -> Feedback:
     keys = (*feedback.tried, *tried.developed.tried, tried.developed.approach)
-    return Feedback(tuple(dict.fromkeys(key for key in keys if key)), tried.reason)
+    agents = dict.fromkeys((*feedback.agents, tried.developed.agent))
+    return Feedback(tuple(dict.fromkeys(key for key in keys if key)), tried.reason, tuple(agents))
 
 
 def _result(order: WorkOrder, tried: _Tried) -> Json:
@@ -144,12 +147,10 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
         draft, findings = await _as_it_stands(bench, order)
         if not findings:
             return _Tried(Developed("", MENDED, "", ()), accepted=False, reason=MENDED)
-        await _show(bench, order, "develop", TaskState.RUNNING, f"attempt {attempt}")
-        developed = await develop(bench.means, bench.crew, session, order, attempt, draft, findings, feedback)
+        commission = Commission(session, order, attempt, draft, findings, feedback)
+        developed = await develop(bench.means, bench.crew, commission)
         if not developed.tree:
-            await _show(bench, order, "develop", TaskState.FAILED, developed.summary)
             return _Tried(developed, accepted=False, reason=developed.summary)
-        await _show(bench, order, "develop", TaskState.DONE, developed.approach)
         await _show(bench, order, "test", TaskState.RUNNING)
         part = _as_approached(draft, findings, developed)
         select = await touching_tests(session, order.tip, developed.tree)
@@ -167,11 +168,9 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
         folder = bench.means.folder(session.id).worktrees
         proof = await prove(bench.means, folder, case, session.tests)
         await _show(bench, order, "test", TaskState.DONE, f"{len(proof.evidence.tests_after)} tests pass")
-        for phase in ("review", "judge"):
-            await _show(bench, order, phase, TaskState.RUNNING)
         gates = (await project_gates(session.mirror, session.opened.base)).gates
         number = attempt_number(order, attempt)
-        hearing = Hearing(session, draft, findings, proof, order.tip, number, gates)
+        hearing = Hearing(session, draft, findings, proof, order.tip, number, gates, developed.agent)
         assessed = await assess(bench.means, bench.crew, hearing)
     except BullpenError as error:
         if error.code == AWAY:  # nothing was learned of the item
@@ -181,7 +180,7 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
     for phase in ("review", "judge"):
         await _show(bench, order, phase, state, assessed.reason)
     evidence = assessed.evidence
-    await _tell(bench, order, attempt, evidence, assessed.reason)
+    await _tell(bench, order, attempt, developed, assessed)
     commit = await candidate_commit(session.mirror, developed.tree, order.tip)
     if session.away and assessed.accepted:
         name = change_name(order.wave, order.item)
@@ -248,11 +247,18 @@ async def _show(bench: Bench, order: WorkOrder, phase: str, state: TaskState, no
         await move_task(uow, session_id, item_task(session_id, order.item, phase), state, note)
 
 
-async def _tell(bench: Bench, order: WorkOrder, attempt: int, evidence: Evidence, reason: str) -> None:
-    verdict = evidence.verdict
+async def _tell(
+    bench: Bench, order: WorkOrder, attempt: int, developed: Developed, assessed: Assessment
+) -> None:
+    """What became of the change, with what that says of those who made it and ruled on it."""
+    verdict, reason, session_id = assessed.verdict, assessed.reason, SessionId(order.session)
+    failed = tuple(gate.name for gate in verdict.gates if not gate.passed)
     async with bench.means.database.transaction(bench.means.actor) as uow:
-        if not reason:
-            uow.record(SessionId(order.session), ChangeProved(order.item, evidence.tree_after, "judge"))
+        await settle_words(uow, session_id, assessed.words, gates_hold=not failed)
+        if assessed.accepted:
+            proved = ChangeProved(order.item, assessed.evidence.tree_after, verdict.judge)
+            uow.record(session_id, proved)
             return
-        failed = tuple(gate.name for gate in verdict.gates if not gate.passed) if verdict else ()
-        uow.record(SessionId(order.session), ChangeRefused(order.item, attempt, failed, reason))
+        author = (item_task(session_id, order.item, Phase.DEVELOP), developed.number)
+        await settle_refused(uow, session_id, author, reason)
+        uow.record(session_id, ChangeRefused(order.item, attempt, failed, reason))

@@ -141,6 +141,16 @@ class StepEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class DoerEntry:
+    """Somebody who had a try at a phase of an item, the sentence they were chosen by, and what came of it."""
+
+    phase: str
+    agent: str
+    why: str
+    ended: str
+
+
+@dataclass(frozen=True, slots=True)
 class ItemEntry:
     """One work item and what became of it."""
 
@@ -163,6 +173,7 @@ class ItemEntry:
     patch_cut: bool
     proof: ProofEntry | None
     history: tuple[StepEntry, ...]
+    doers: tuple[DoerEntry, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,6 +386,7 @@ def _item(one: ItemStory) -> ItemEntry:
         patch_cut=len(patch) > MOST_PATCH,
         proof=_proof(one.evidence) if one.evidence else None,
         history=tuple(StepEntry(step.at, step.by, step.state.value, step.note) for step in item.history),
+        doers=tuple(DoerEntry(doer.phase, doer.agent, doer.why, doer.ended) for doer in one.doers),
     )
 
 
