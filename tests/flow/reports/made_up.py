@@ -21,7 +21,7 @@ from bullpen.domain.session import Session, Stage
 from bullpen.domain.test_report import Coverage, FileCoverage, SuiteEnd, TestOutcome, TestReport, TestResult
 from bullpen.domain.verdict import CommandEvidence, Evidence, GateResult, Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft, ItemState, ItemStep, Priority, WorkItem
-from bullpen.flow.items.reasons import BEYOND, MENDED, REFUSED_BEFORE
+from bullpen.flow.items.reasons import AT_ODDS, BEYOND, MENDED, REFUSED_BEFORE
 from bullpen.flow.reports.base import ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded
 
@@ -137,6 +137,8 @@ def stories(text: str = CALM) -> tuple[ItemStory, ...]:
         ),
         item(12, ItemState.REJECTED, text=text),
         replace(item(13, ItemState.PROPOSED, text=text), reason=f"{REFUSED_BEFORE}{text}"),
+        replace(item(14, ItemState.PROPOSED, text=text), reason=f"{AT_ODDS}{text}"),
+        replace(item(15, ItemState.BLOCKED, text=text, recipe=""), reason=f"{AT_ODDS}{text}"),
         item(9, ItemState.READY, text=text),
         item(10, ItemState.IN_PROGRESS, worked=True, text=text),
     ]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bullpen.domain.session import Session
     from bullpen.domain.work_item import WorkItem
+    from bullpen.flow.improve.told import Told
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 _STATES = ("proposed", "ready", "in-progress", "in-review", "done", "rejected", "blocked")
@@ -78,15 +79,21 @@ def show(item: str, session_id: str, as_json: bool) -> int:
     """All that is known of ITEM."""
     from bullpen.cli.output import print_json
 
-    session, found = read_records(lambda uow: item_named(uow, session_id, item))
+    from bullpen.flow.improve.told import told_of
+
+    async def ask(uow: "UnitOfWork") -> "tuple[Session, WorkItem, Told]":
+        session, found = await item_named(uow, session_id, item)
+        return session, found, await told_of(uow, session.id, found)
+
+    session, found, told = read_records(ask)
     if as_json:
-        print_json({"session": session.id, "item": found})
+        print_json({"session": session.id, "item": found, "told": told})
     else:
-        _print_item(session, found)
+        _print_item(session, found, told)
     return 0
 
 
-def _print_item(session: "Session", item: "WorkItem") -> None:
+def _print_item(session: "Session", item: "WorkItem", told: "Told") -> None:
     from bullpen.cli.output import counted, printable
 
     draft, priority = item.draft, item.priority
@@ -104,6 +111,9 @@ def _print_item(session: "Session", item: "WorkItem") -> None:
         *(f"  evidence: {one}" for one in draft.evidence),
         *(f"  done when: {one}" for one in draft.acceptance),
         *(f"  after: {one}" for one in item.depends_on),
+        *(f"  means to touch: {one}" for one in told.touches),
+        *(f"  meets: {one}" for one in told.meets),
+        *(f"  at odds: {one}" for one in told.at_odds),
     ]
     if item.change:
         lines.append(f"  change: {item.change}; check it with `bullpen verify {item.change[:12]}`")
