@@ -14,6 +14,7 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.events.session import StageReached
+from bullpen.domain.events.team import ConflictResolved
 from bullpen.domain.finding import Concern, Finding, Place, Severity
 from bullpen.domain.ids import ActorId, ItemId, SessionId
 from bullpen.domain.money import Money
@@ -168,6 +169,7 @@ def events(text: str = CALM) -> tuple[Recorded, ...]:
         (1, StageReached("planning")),
         (1, StageReached("analysis")),
         (3, RoastFinished("before", 12, (0, 4, 4, 4, 0), 2.0, (text,))),
+        (3, ConflictResolved("contradiction", text, "vote", ("fnd-0000",), ("fnd-0001",), "drop", text)),
         (4, StageReached("design")),
         (4, StageReached("implementation")),
         (4, WaveStarted(0, "1" * 40, ("item-0000", "item-0001"))),

@@ -78,7 +78,6 @@ def _print_list(found: "Sequence[WorkItem]") -> None:
 def show(item: str, session_id: str, as_json: bool) -> int:
     """All that is known of ITEM."""
     from bullpen.cli.output import print_json
-
     from bullpen.flow.improve.told import told_of
 
     async def ask(uow: "UnitOfWork") -> "tuple[Session, WorkItem, Told]":
