@@ -14,7 +14,7 @@ from bullpen.domain.finding import Concern, Severity
 from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.work_item import TRANSITIONS, ItemDraft, ItemState, ItemStep, Priority, WorkItem
 from bullpen.flow.items.outcome import Outcome
-from bullpen.flow.items.reasons import BEYOND, MENDED, REFUSED_BEFORE
+from bullpen.flow.items.reasons import AT_ODDS, BEYOND, MENDED, REFUSED_BEFORE
 from bullpen.flow.reports.story import outcome_of
 from bullpen.kernel.bus.log import Recorded
 
@@ -42,7 +42,7 @@ def histories(draw: st.DrawFn) -> list[ItemState]:
 @pytest.mark.req("IMP-03", "CLI-01")
 @given(
     histories(),
-    st.sampled_from(["", "why", BEYOND, MENDED, REFUSED_BEFORE + "x"]),
+    st.sampled_from(["", "why", BEYOND, MENDED, REFUSED_BEFORE + "x", AT_ODDS + "x"]),
     st.sampled_from(["", "tidy"]),
 )
 def test_records_and_events_tell_the_same_outcome(states: list[ItemState], reason: str, recipe: str) -> None:

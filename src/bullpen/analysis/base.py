@@ -77,9 +77,25 @@ class AnalyserRun:
     failure: str = ""
 
 
+class Value(StrEnum):
+    """What a persona may care for most, and what following a finding may serve."""
+
+    SAFETY = "safety"  # nobody can misuse it
+    CORRECTNESS = "correctness"  # it does what it says
+    RELIABILITY = "reliability"  # it goes on when something else fails
+    PROOF = "proof"  # a test tells when it breaks
+    SPEED = "speed"
+    STRUCTURE = "structure"
+    SIMPLICITY = "simplicity"  # there is less of it
+    CLARITY = "clarity"  # a reader sees what it does
+
+
 @dataclass(frozen=True, slots=True)
 class Persona:
-    """A point of view: which analysers it listens to, which rules it cares for, and how it speaks."""
+    """A point of view: which analysers it listens to, which rules it cares for, and how it speaks.
+
+    ``values`` are what it cares for, most first: they decide where findings of different personas are at odds.
+    """
 
     name: str
     title: str
@@ -87,3 +103,4 @@ class Persona:
     analysers: tuple[str, ...]
     voice: Mapping[str, str] = field(default_factory=dict[str, str])
     instructions: str = ""
+    values: tuple[Value, ...] = ()

@@ -1,7 +1,7 @@
 """Personas are cards: a Markdown file with YAML front matter each, in ``personas/``.
 
-The front matter gives ``name`` (the file's name), ``title``, ``concern``, ``analysers`` and ``voice``: templates by rule
-prefix (``ruff:S6``), by severity (``high``) or ``default``. A template may use ``$fault``, ``$where``, ``$rule``,
+The front matter gives ``name`` (the file's name), ``title``, ``concern``, ``analysers``, ``values`` (what it cares for,
+most first) and ``voice``: templates by rule prefix (``ruff:S6``), by severity (``high``) or ``default``. A template may use ``$fault``, ``$where``, ``$rule``,
 ``$symbol`` and ``$witnesses``. The text below the front matter is for a model that takes the role.
 """
 
@@ -16,7 +16,7 @@ from typing import Annotated
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
-from bullpen.analysis.base import Persona
+from bullpen.analysis.base import Persona, Value
 from bullpen.domain.errors import InvalidInput, NotFound
 from bullpen.domain.finding import Concern, Finding
 from bullpen.kernel.yaml_text import read_yaml
@@ -57,6 +57,7 @@ class _Card(BaseModel):
     title: str
     concern: Concern
     analysers: tuple[str, ...]
+    values: tuple[Value, ...] = ()
     voice: Annotated[dict[str, Annotated[str, AfterValidator(_known_words)]], AfterValidator(_has_default)]
 
 
@@ -101,7 +102,9 @@ def read_card(file_name: str, text: str) -> Persona:
         raise _wrong(file_name, _first_problem(error)) from error
     if card.name != Path(file_name).stem:
         raise _wrong(file_name, f"its name is {card.name!r}, which is not the name of the file")
-    return Persona(card.name, card.title, card.concern, card.analysers, card.voice, match[2].strip())
+    return Persona(
+        card.name, card.title, card.concern, card.analysers, card.voice, match[2].strip(), card.values
+    )
 
 
 def speak(persona: Persona, finding: Finding) -> str:

@@ -148,6 +148,8 @@ _LEFT = (
     End.DECLINED,
     End.NO_RECIPE,
     End.REFUSED_BEFORE,
+    End.UNDECIDED,
+    End.OUTVOTED,
 )
 _WORDS = {
     End.NEEDS_APPROVAL: "the change may alter behaviour and waits for your approval",
@@ -160,6 +162,8 @@ _WORDS = {
     End.DECLINED: "a recipe looked at it and declined",
     End.NO_RECIPE: "no recipe knows the rule",
     End.REFUSED_BEFORE: "refused in an earlier session",
+    End.UNDECIDED: "personas disagree, and a person decides (see `bullpen approvals`)",
+    End.OUTVOTED: "personas disagreed, and another finding was followed",
 }
 
 

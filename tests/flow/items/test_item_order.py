@@ -1,4 +1,4 @@
-"""What comes before what, how cycles are cut, and which items run side by side."""
+"""What comes before what, and how cycles are cut."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bullpen.domain.finding import Concern, Severity
 from bullpen.domain.ids import ItemId
 from bullpen.domain.work_item import ItemDraft, ItemState, Priority, WorkItem
-from bullpen.flow.items.order import NEAR_LINES, BrokenEdge, find_dependencies, next_wave
+from bullpen.flow.items.order import BrokenEdge, find_dependencies
 
 pytestmark = pytest.mark.req("WRK-04")
 
@@ -17,10 +17,6 @@ def item(name: str, path: str = "a.py", kind: str = "fix", line: int = 1, score:
         ItemId(name), kind, name, "why", "rule", path, (line,), Concern.QA, Severity.LOW, (), (), "", 1, ()
     )
     return WorkItem(draft, ItemState.READY, Priority(score, 1, 1, 1), 1.0)
-
-
-def names(wave: list[WorkItem]) -> list[str]:
-    return [one.id for one in wave]
 
 
 def test_tests_come_before_deep_changes_and_those_after_small_ones() -> None:
@@ -61,23 +57,3 @@ def test_there_is_never_a_cycle_left(
         ended.update(ready)
     assert ended == {one.id for one in items} == set(order.after)
     assert all(edge.no_longer_after not in order.after[edge.item] for edge in order.broken)
-
-
-def test_a_wave_holds_what_is_ready_and_apart() -> None:
-    first, near = item("first", line=1), item("near", line=1 + NEAR_LINES)
-    far, other = item("far", line=2 + NEAR_LINES), item("other", "b.py", line=1)
-    waits = item("waits", "c.py")
-    after = {waits.id: [first.id]}
-    items = [first, near, far, other, waits]
-    assert names(next_wave(items, after, frozenset(), 9)) == ["first", "far", "other"]
-    assert names(next_wave(items, after, frozenset({first.id}), 9)) == ["first", "far", "other", "waits"]
-    assert names(next_wave(items, after, frozenset(), 2)) == ["first", "far"]
-    assert next_wave(items, after, frozenset(), 0) == []
-    assert next_wave([], {}, frozenset(), 3) == []
-
-
-@pytest.mark.parametrize("pair", [("first", "other"), ("other", "first")])
-def test_those_that_met_in_a_conflict_are_kept_apart(pair: tuple[str, str]) -> None:
-    items = [item("first"), item("other", "b.py"), item("third", "c.py")]
-    apart = frozenset({(ItemId(pair[0]), ItemId(pair[1]))})
-    assert names(next_wave(items, {}, frozenset(), 9, apart)) == ["first", "third"]

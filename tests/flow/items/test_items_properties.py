@@ -11,7 +11,7 @@ from bullpen.domain.finding import Concern, Finding, Place, Severity
 from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.work_item import ItemDraft, ItemState, Priority, WorkItem
 from bullpen.flow.items.generate import MOST_SITES, RecipeNote, draft_items, reworded
-from bullpen.flow.items.order import NEAR_LINES, find_dependencies, next_wave
+from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
 from bullpen.flow.items.validate import validate_item
 
@@ -198,33 +198,3 @@ def test_no_cycle_is_left_and_every_cut_is_explained(
         assert edge.item in edge.reason
         assert edge.no_longer_after in edge.reason
     assert find_dependencies(list(reversed(found)), imports) == order
-
-
-@pytest.mark.req("WRK-05")
-@given(items(), IMPORTS, st.integers(1, 5))
-def test_waves_work_everything_off_and_keep_apart_what_is_near(
-    found: list[WorkItem], imports: dict[str, list[str]], size: int
-) -> None:
-    after = find_dependencies(found, imports).after
-    waiting, ended = list(found), frozenset[ItemId]()
-    while waiting:
-        wave = next_wave(waiting, after, ended, size)
-        assert wave == next_wave(waiting, after, ended, size)
-        assert 1 <= len(wave) <= size
-        for one in wave:
-            assert set(after[one.id]) <= ended
-            for other in wave:
-                if one.id != other.id and one.draft.path == other.draft.path:
-                    pairs = [abs(a - b) for a in one.draft.lines for b in other.draft.lines]
-                    assert min(pairs) > NEAR_LINES
-        ended |= {item.id for item in wave}
-        waiting = [item for item in waiting if item.id not in ended]
-
-
-@pytest.mark.req("WRK-05")
-def test_pairs_that_met_are_kept_apart() -> None:
-    one = WorkItem(draft("one", lines=(1,)), ItemState.READY, Priority(2, 1, 1, 1), 1.0)
-    two = WorkItem(draft("two", lines=(50,)), ItemState.READY, Priority(1, 1, 1, 1), 1.0)
-    assert next_wave([one, two], {}, frozenset(), 2) == [one, two]
-    apart = frozenset({(two.id, one.id)})
-    assert next_wave([one, two], {}, frozenset(), 2, apart) == [one]

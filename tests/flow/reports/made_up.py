@@ -14,6 +14,7 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.events.session import StageReached
+from bullpen.domain.events.team import ConflictResolved
 from bullpen.domain.finding import Concern, Finding, Place, Severity
 from bullpen.domain.ids import ActorId, ItemId, SessionId
 from bullpen.domain.money import Money
@@ -21,7 +22,7 @@ from bullpen.domain.session import Session, Stage
 from bullpen.domain.test_report import Coverage, FileCoverage, SuiteEnd, TestOutcome, TestReport, TestResult
 from bullpen.domain.verdict import CommandEvidence, Evidence, GateResult, Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft, ItemState, ItemStep, Priority, WorkItem
-from bullpen.flow.items.reasons import BEYOND, MENDED, REFUSED_BEFORE
+from bullpen.flow.items.reasons import AT_ODDS, BEYOND, MENDED, REFUSED_BEFORE
 from bullpen.flow.reports.base import ItemStory, RunReport
 from bullpen.kernel.bus.log import Recorded
 
@@ -137,6 +138,8 @@ def stories(text: str = CALM) -> tuple[ItemStory, ...]:
         ),
         item(12, ItemState.REJECTED, text=text),
         replace(item(13, ItemState.PROPOSED, text=text), reason=f"{REFUSED_BEFORE}{text}"),
+        replace(item(14, ItemState.PROPOSED, text=text), reason=f"{AT_ODDS}{text}"),
+        replace(item(15, ItemState.BLOCKED, text=text, recipe=""), reason=f"{AT_ODDS}{text}"),
         item(9, ItemState.READY, text=text),
         item(10, ItemState.IN_PROGRESS, worked=True, text=text),
     ]
@@ -166,6 +169,7 @@ def events(text: str = CALM) -> tuple[Recorded, ...]:
         (1, StageReached("planning")),
         (1, StageReached("analysis")),
         (3, RoastFinished("before", 12, (0, 4, 4, 4, 0), 2.0, (text,))),
+        (3, ConflictResolved("contradiction", text, "vote", ("fnd-0000",), ("fnd-0001",), "drop", text)),
         (4, StageReached("design")),
         (4, StageReached("implementation")),
         (4, WaveStarted(0, "1" * 40, ("item-0000", "item-0001"))),

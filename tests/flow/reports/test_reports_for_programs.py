@@ -48,7 +48,7 @@ def test_json_keeps_to_its_schema(made: SimpleNamespace, text: str) -> None:
 def test_json_adds_up(made: SimpleNamespace) -> None:
     document = json.loads(as_json.FORMAT.render(made.run_report()))
     assert document["version"] == 1
-    assert sum(document["counts"].values()) == len(document["items"]) == 14
+    assert sum(document["counts"].values()) == len(document["items"]) == 16
     assert len(document["branch"]["commits"]) == document["counts"]["landed"] == 3
     found = document["findings"]
     assert len(found["before"]) - len(found["gone"]) + len(found["new"]) == len(found["after"])

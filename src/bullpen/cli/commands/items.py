@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from bullpen.domain.session import Session
     from bullpen.domain.work_item import WorkItem
+    from bullpen.flow.improve.told import Told
     from bullpen.flow.teams.queries import Attempt
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
@@ -78,26 +79,30 @@ def _print_list(found: "Sequence[WorkItem]") -> None:
 def show(item: str, session_id: str, as_json: bool) -> int:
     """All that is known of ITEM."""
     from bullpen.cli.output import print_json
+    from bullpen.flow.improve.told import told_of
     from bullpen.flow.teams.queries import list_attempts
     from bullpen.work.queries import list_tasks
 
-    async def ask(uow: "UnitOfWork") -> "tuple[Session, WorkItem, Sequence[tuple[str, Attempt]]]":
+    async def ask(uow: "UnitOfWork") -> "tuple[Session, WorkItem, Told, Sequence[tuple[str, Attempt]]]":
         session, named = await item_named(uow, session_id, item)
         phases = {one.id: one.kind for one in await list_tasks(uow, session.id) if one.item == named.id}
         tried = [one for task in phases for one in await list_attempts(uow, session.id, task)]
         tried.sort(key=lambda one: one.started_at)
-        return session, named, [(phases[one.task], one) for one in tried]
+        told = await told_of(uow, session.id, named)
+        return session, named, told, [(phases[one.task], one) for one in tried]
 
-    session, found, attempts = read_records(ask)
+    session, found, told, attempts = read_records(ask)
     if as_json:
-        told = [{"phase": phase, "attempt": one} for phase, one in attempts]
-        print_json({"session": session.id, "item": found, "attempts": told})
+        worked = [{"phase": phase, "attempt": one} for phase, one in attempts]
+        print_json({"session": session.id, "item": found, "told": told, "attempts": worked})
     else:
-        _print_item(session, found, attempts)
+        _print_item(session, found, told, attempts)
     return 0
 
 
-def _print_item(session: "Session", item: "WorkItem", attempts: "Sequence[tuple[str, Attempt]]") -> None:
+def _print_item(
+    session: "Session", item: "WorkItem", told: "Told", attempts: "Sequence[tuple[str, Attempt]]"
+) -> None:
     from bullpen.cli.output import counted, printable
 
     draft, priority = item.draft, item.priority
@@ -115,6 +120,9 @@ def _print_item(session: "Session", item: "WorkItem", attempts: "Sequence[tuple[
         *(f"  evidence: {one}" for one in draft.evidence),
         *(f"  done when: {one}" for one in draft.acceptance),
         *(f"  after: {one}" for one in item.depends_on),
+        *(f"  means to touch: {one}" for one in told.touches),
+        *(f"  meets: {one}" for one in told.meets),
+        *(f"  at odds: {one}" for one in told.at_odds),
     ]
     lines += [_attempt_line(phase, one) for phase, one in attempts]
     if item.change:

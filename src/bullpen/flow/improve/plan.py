@@ -20,6 +20,16 @@ from bullpen.domain.test_report import Coverage
 from bullpen.domain.work_item import ItemDraft, ItemState, WorkItem
 from bullpen.flow.approve import ask_for_rules
 from bullpen.flow.guards import is_test_path
+from bullpen.flow.improve.disagree import (
+    Deeds,
+    Known,
+    Settled,
+    by_word,
+    record_disagreements,
+    settle_findings,
+    settled_before,
+    track_records,
+)
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
@@ -29,13 +39,13 @@ from bullpen.flow.improve.sites import at_site, sites_in
 from bullpen.flow.items.generate import RecipeNote, draft_items
 from bullpen.flow.items.order import find_dependencies
 from bullpen.flow.items.prioritise import FileFacts, prioritise
-from bullpen.flow.items.reasons import BEYOND, REFUSED_BEFORE
+from bullpen.flow.items.reasons import AT_ODDS, BEYOND, REFUSED_BEFORE
 from bullpen.flow.items.refusals import refusal_key, refused_before
 from bullpen.flow.items.validate import validate_item
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.recipes.base import Catalogue, Recipe, RecipeJob, Selective
-from bullpen.sessions.queries import list_sessions
+from bullpen.sessions.queries import get_session, list_sessions
 from bullpen.vcs.history import FileHistory, read_history
 from bullpen.vcs.worktrees import release_worktree, take_worktree
 from bullpen.work.actions.items import propose_items, record_broken_dependency
@@ -98,14 +108,22 @@ async def plan(
         findings = await findings_queries.list_findings(uow, session_id, "before")
         stored = await list_items(uow, session_id)
         earlier = await list_sessions(uow, project=options.source, kind="improve", limit=20)
+        session = await get_session(uow, session_id)
+        weights = await track_records(uow, session, earlier, findings)
+        told = await settled_before(uow, session_id)
     refused = {} if options.only else refused_before([one for one in earlier if one.id != session_id])
     known = {one for item in stored for one in item.draft.fingerprints}
-    wanted = [found for found in findings if options.wants(found) and found.fingerprint not in known]
+    asked = await _new_of(options, [found for found in findings if options.wants(found)])
+    wanted = [found for found in asked if found.fingerprint not in known]
     folder = means.folder(session_id).worktrees
     worktree = await take_worktree(Path(opened.mirror), folder, "plan", opened.base)
     try:
         knowledge = await _know(means, session_id, opened, worktree.path)
-        items = _items(means.recipes, session_id, await _new_of(options, wanted), knowledge, options, refused)
+        facts = Known(worktree.path, knowledge.imports, knowledge.coverage, weights, told)
+        deeds = _deeds(means.recipes, options)
+        settled = await settle_findings(session_id, asked, stored, facts, deeds)
+        terms = _Terms(options, refused, settled)
+        items = _items(means.recipes, session_id, wanted, knowledge, terms)
         taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
         by_fingerprint = {found.fingerprint: found for found in wanted}
         asking = Asking(means, session_id, worktree.path, options, by_fingerprint)
@@ -120,6 +138,7 @@ async def plan(
             await record_broken_dependency(uow, session_id, edge.item, edge.no_longer_after, edge.reason)
         await add_tasks(uow, session_id, _tasks(session_id, opened, fresh, len(stored)))
         await ask_for_rules(uow, session_id, fresh)
+        await record_disagreements(uow, session_id, settled, fresh)
     return _count([*stored, *fresh])
 
 
@@ -150,26 +169,49 @@ def _line_counts(root: Path, paths: Sequence[str]) -> dict[str, int]:
     return {path: (root / path).read_bytes().count(b"\n") + 1 for path in paths}
 
 
+def _deeds(recipes: Catalogue, options: ImproveOptions) -> Deeds:
+    def acts(finding: Finding) -> bool:
+        fitting = _fitting(recipes, finding.rule, finding.fix)
+        return any(_is_allowed(one, finding.rule, options) for one in fitting)
+
+    return Deeds(lambda finding: options.approves(finding.rule), acts)
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What a person asked, what was refused before, and what was settled among personas."""
+
+    options: ImproveOptions
+    refused: Mapping[str, str]
+    settled: Settled
+
+
 def _items(
     recipes: Catalogue,
     session_id: SessionId,
     findings: Sequence[Finding],
     known: _Knowledge,
-    options: ImproveOptions,
-    refused: Mapping[str, str],
+    terms: _Terms,
 ) -> list[WorkItem]:
     seen: dict[str, str] = {}
     items: list[WorkItem] = []
-    for draft in draft_items(session_id, findings, partial(_recipe_note, recipes)):
+    drafts = [
+        (word, draft)
+        for word, mine in by_word(findings, terms.settled)
+        for draft in draft_items(session_id, mine, partial(_recipe_note, recipes))
+    ]
+    for word, draft in drafts:
         validation = validate_item(draft, known.counts, seen)
         seen.update(dict.fromkeys(draft.fingerprints, draft.id))
-        state, reason = _state(draft, recipes, options)
-        if state is ItemState.READY and (before := refused.get(refusal_key(draft))):
+        state, reason = _state(draft, recipes, terms.options)
+        if state is ItemState.READY and (before := terms.refused.get(refusal_key(draft))):
             state, reason = ItemState.PROPOSED, f"{REFUSED_BEFORE}{before}; name it with --only to try again"
-        if validation.problems:
-            state, reason = ItemState.REJECTED, "; ".join(validation.problems)
         priority = prioritise(draft, _facts(draft, known))
-        items.append(WorkItem(draft, state, priority, validation.quality, reason=reason))
+        item = WorkItem(draft, state, priority, validation.quality, reason=reason)
+        item = word.upon(item) if word else item
+        if validation.problems:
+            item = replace(item, state=ItemState.REJECTED, reason="; ".join(validation.problems))
+        items.append(item)
     return sorted(items, key=lambda item: (-item.priority.score, item.draft.path, item.draft.rule, item.id))
 
 
@@ -193,10 +235,13 @@ def _fitting(recipes: Catalogue, rule: str, fix: str) -> list[Recipe]:
 
 def candidates(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> list[Recipe]:
     """Recipes that may be tried on an item, safe ones first; unsafe ones only where a person approved."""
-    allowed = {Applicability.SAFE}
-    if options.approves(draft.rule):
-        allowed.add(Applicability.UNSAFE)
-    return [recipe for recipe in _fitting(recipes, draft.rule, draft.fix) if recipe.applicability in allowed]
+    fitting = _fitting(recipes, draft.rule, draft.fix)
+    return [recipe for recipe in fitting if _is_allowed(recipe, draft.rule, options)]
+
+
+def _is_allowed(recipe: Recipe, rule: str, options: ImproveOptions) -> bool:
+    unsafe = recipe.applicability is Applicability.UNSAFE and options.approves(rule)
+    return recipe.applicability is Applicability.SAFE or unsafe
 
 
 def _state(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> tuple[ItemState, str]:
@@ -303,10 +348,11 @@ async def _mended(asking: Asking, draft: ItemDraft, recipe: Recipe) -> tuple[Sit
 def _count(items: Sequence[WorkItem]) -> Planned:
     states = [item.state for item in items]
     beyond = sum(item.reason == BEYOND for item in items)
+    outvoted = sum(item.state is ItemState.PROPOSED and item.reason.startswith(AT_ODDS) for item in items)
     return Planned(
         ready=states.count(ItemState.READY),
         need_approval=states.count(ItemState.BLOCKED),
-        need_model=states.count(ItemState.PROPOSED) - beyond,
+        need_model=states.count(ItemState.PROPOSED) - beyond - outvoted,
         beyond_limit=beyond,
         sent_back=states.count(ItemState.REJECTED),
     )

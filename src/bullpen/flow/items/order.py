@@ -90,34 +90,8 @@ def _find_cycle(after: Mapping[ItemId, set[ItemId]]) -> list[ItemId]:
     return []
 
 
-def next_wave(
-    waiting: Sequence[WorkItem],
-    after: Mapping[ItemId, Sequence[ItemId]],
-    ended: frozenset[ItemId],
-    size: int,
-    apart: frozenset[tuple[ItemId, ItemId]] = frozenset(),
-) -> list[WorkItem]:
-    """The next items to work side by side, in order of priority: dependencies ended, no two near each other.
-
-    ``apart`` are pairs that met in a conflict before. The same arguments give the same wave, whatever the timing was.
-    """
-    chosen: list[WorkItem] = []
-    for item in waiting:
-        if len(chosen) == size:
-            break
-        if any(one not in ended for one in after.get(item.id, ())):
-            continue
-        if any(_near(item, other) or _met(item, other, apart) for other in chosen):
-            continue
-        chosen.append(item)
-    return chosen
-
-
-def _near(one: WorkItem, other: WorkItem) -> bool:
+def are_near(one: WorkItem, other: WorkItem) -> bool:
+    """Whether they change lines of one file that are so close that a merge is no longer sure."""
     if one.draft.path != other.draft.path:
         return False
     return any(abs(a - b) <= NEAR_LINES for a in one.draft.lines for b in other.draft.lines)
-
-
-def _met(one: WorkItem, other: WorkItem, apart: frozenset[tuple[ItemId, ItemId]]) -> bool:
-    return (one.id, other.id) in apart or (other.id, one.id) in apart

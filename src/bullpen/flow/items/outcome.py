@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.items.reasons import BEYOND, MENDED, REFUSED_BEFORE
+from bullpen.flow.items.reasons import AT_ODDS, BEYOND, MENDED, REFUSED_BEFORE
 
 
 class Outcome(StrEnum):
@@ -12,6 +12,8 @@ class Outcome(StrEnum):
     LANDED = "landed"
     FAILED = "failed"
     NEEDS_APPROVAL = "needs-approval"
+    UNDECIDED = "undecided"
+    OUTVOTED = "outvoted"
     DECLINED = "declined"
     REFUSED_BEFORE = "refused-before"
     NO_RECIPE = "no-recipe"
@@ -37,7 +39,7 @@ def outcome_of(state: ItemState, *, first: ItemState, worked: bool, recipe: str,
         case ItemState.DONE:
             return Outcome.LANDED
         case ItemState.BLOCKED:
-            return Outcome.FAILED if worked else Outcome.NEEDS_APPROVAL
+            return Outcome.FAILED if worked else _why_waiting(reason)
         case ItemState.REJECTED:
             return _why_rejected(first, reason)
         case ItemState.PROPOSED:
@@ -48,15 +50,23 @@ def outcome_of(state: ItemState, *, first: ItemState, worked: bool, recipe: str,
             return Outcome.UNFINISHED
 
 
+def _why_waiting(reason: str) -> Outcome:
+    return Outcome.UNDECIDED if reason.startswith(AT_ODDS) else Outcome.NEEDS_APPROVAL
+
+
 def _why_rejected(first: ItemState, reason: str) -> Outcome:
     if reason == MENDED:
         return Outcome.NOT_NEEDED
+    if reason.startswith(AT_ODDS):
+        return Outcome.OUTVOTED
     return Outcome.ILL_DEFINED if first is ItemState.REJECTED else Outcome.TURNED_DOWN
 
 
 def _why_only_proposed(recipe: str, reason: str) -> Outcome:
     if reason.startswith(REFUSED_BEFORE):
         return Outcome.REFUSED_BEFORE
+    if reason.startswith(AT_ODDS):
+        return Outcome.OUTVOTED
     if not recipe:
         return Outcome.NO_RECIPE
     return Outcome.BEYOND_LIMIT if reason == BEYOND else Outcome.DECLINED

@@ -9,10 +9,12 @@ from shlex import quote
 from bullpen.analysis.persona_cards import speak
 from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished, TimeSpent
 from bullpen.domain.events.session import StageReached
+from bullpen.domain.events.team import ConflictResolved
 from bullpen.domain.finding import Concern, Finding, Severity
 from bullpen.domain.session import Stage
 from bullpen.domain.test_report import SuiteEnd, TestOutcome, TestReport
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.consensus.conflicts import ConflictKind
 from bullpen.flow.items import outcome
 from bullpen.flow.items.outcome import Outcome
 from bullpen.flow.reports.base import ItemStory, RunReport
@@ -208,12 +210,12 @@ def _nothing_landed(report: RunReport, tried: int) -> str:
 def _landed_in_words(report: RunReport, landed: Sequence[ItemStory]) -> str:
     """Items a recipe did, of those one could do; and items a model did by itself.
 
-    Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, or a
-    person turned them down.
+    Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, a person
+    turned them down, or other personas outvoted them.
     """
     by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
     by_model = len(landed) - by_recipe
-    out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN)
+    out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN, Outcome.OUTVOTED)
     known = sum(
         bool(story.item.draft.recipe) and outcome_of(story.item) not in out for story in report.stories
     )
@@ -285,6 +287,14 @@ _UNDONE_WORDS: Mapping[Outcome, tuple[str, str]] = {
         "Waiting for your yes",
         "A recipe knows how, but the change may alter behaviour. Approve the rules you agree with; the session then goes on.",
     ),
+    Outcome.UNDECIDED: (
+        "Your word decides",
+        "Personas want different things at one place, and neither a vote nor evidence decides. `bullpen approvals` has the questions; `bullpen approve ID` and `bullpen deny ID` choose a side.",
+    ),
+    Outcome.OUTVOTED: (
+        "Outvoted by other personas",
+        "Another finding at the same place wants the opposite and was followed. If you see it otherwise, name the rule with --only.",
+    ),
     Outcome.NO_RECIPE: (
         "No recipe knows how",
         "A person or a language model can take these on; so can a recipe of your own.",
@@ -348,6 +358,8 @@ def _startable(report: RunReport) -> int:
         Outcome.ILL_DEFINED,
         Outcome.TURNED_DOWN,
         Outcome.REFUSED_BEFORE,
+        Outcome.UNDECIDED,
+        Outcome.OUTVOTED,
     )
     return sum(
         bool(story.item.draft.recipe) and outcome_of(story.item) not in kept for story in report.stories
@@ -384,6 +396,37 @@ def voices(report: RunReport) -> tuple[VoiceView, ...]:
     ]
     return tuple(
         view for _worst, view in sorted(spoken, key=lambda one: (-one[0], -one[1].before, one[1].name))
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """Findings at one place that could not all be followed, what was decided, and by what: vote, evidence, rule, person.
+
+    ``followed`` and ``left`` are their sentences; where a person has still to decide, all are in ``left``.
+    """
+
+    subject: str
+    by: str
+    reason: str
+    followed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def disagreements(report: RunReport) -> tuple[Disagreement, ...]:
+    """Where personas disagreed, in the order in which it was settled."""
+    words = {one.fingerprint: f"{one.rule}: {one.message}" for one in report.before}
+    settled = [one.event for one in report.events if isinstance(one.event, ConflictResolved)]
+    return tuple(
+        Disagreement(
+            one.subject,
+            one.by,
+            one.reason,
+            tuple(words[each] for each in one.winners if each in words),
+            tuple(words[each] for each in one.others if each in words),
+        )
+        for one in settled
+        if one.kind == ConflictKind.CONTRADICTION
     )
 
 

@@ -29,6 +29,7 @@ from bullpen.flow.blind import require_sight
 from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave, require_here
 from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_possible
 from bullpen.flow.improve.develop import WorkOrder
+from bullpen.flow.improve.intents import choose_wave, declare, read_ground, record_wave
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
 from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
@@ -37,7 +38,6 @@ from bullpen.flow.improve.options import OPTIONS
 from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.routing import phase_tasks, settle_landing
 from bullpen.flow.improve.session import OPENED, remember
-from bullpen.flow.items.order import next_wave
 from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.steer import cancelled_items, give_tasks, in_order
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult, change_name
@@ -247,7 +247,10 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
     waiting = in_order([item for item in ready if item.id not in cancelled], tasks)
     ended = frozenset(item.id for item in items) - {item.id for item in waiting}
     size = min(means.settings.batch, 4**wave)
-    chosen = next_wave(waiting, {item.id: item.depends_on for item in waiting}, ended, size, _apart(stored))
+    opened = (await bench.sessions.get(session_id)).opened
+    ground = await read_ground(Path(opened.mirror), opened.base, waiting)
+    mapped = choose_wave(declare(waiting, ground, means.recipes), ended, size, ground.imports, _apart(stored))
+    chosen = mapped.items
     if chosen:
         for stage in (Stage.DESIGN, Stage.IMPLEMENTATION):
             await _advance(bench, session_id, stage)
@@ -260,6 +263,7 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
             await move_item(uow, session_id, item.id, ItemState.IN_PROGRESS)
             await move_task(uow, session_id, item_task(session_id, item.id), TaskState.RUNNING)
         if chosen:
+            await record_wave(uow, session_id, mapped)
             uow.record(session_id, WaveStarted(wave, tip, tuple(item.id for item in chosen)))
     return Chosen(tuple(item.id for item in chosen))
 

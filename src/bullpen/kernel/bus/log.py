@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from typing import TypeVar
 
 from sqlalchemy import insert, select
 
@@ -17,6 +18,7 @@ from bullpen.kernel.storage.database import Database
 from bullpen.kernel.storage.unit_of_work import Connection, PendingEvent, UnitOfWork
 
 _INSERT = insert(tables.event)
+E = TypeVar("E", bound=Event)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +106,21 @@ async def replay(
         Recorded(position, session, at, actor, decode(kind, body))
         for position, session, at, actor, kind, body in await uow.fetch(statement)
     ]
+
+
+async def recorded_of(uow: UnitOfWork, session_id: SessionId, kind: type[E]) -> list[E]:
+    """All events of one type in a session, in order: what it has told of a matter so far."""
+    log = tables.event.c
+    statement = (
+        select(log.type, log.body)
+        .where(
+            log.organization_id == uow.actor.organization_id,
+            log.session_id == session_id,
+            log.type == kind.__name__,
+        )
+        .order_by(log.position)
+    )
+    if uow.actor.only_session is not None:
+        statement = statement.where(log.session_id == uow.actor.only_session)
+    events = [decode(name, body) for name, body in await uow.fetch(statement)]
+    return [event for event in events if isinstance(event, kind)]

@@ -3,7 +3,7 @@
 The top is an object with ``version`` (grows when the shape changes; fields may be added without), ``session``,
 ``headline``, ``branch``, ``counts`` (items by outcome: they add up to ``items``), ``findings`` (before, after, gone, new),
 ``tests`` and ``coverage`` (before, after; shares between 0 and 1, null where not measured), ``items`` (each with its
-outcome, its commit and its proof), ``timeline`` (seconds since the start), ``seconds``, ``cost_micro_usd``, ``notes``
+outcome, its commit and its proof), ``disagreements`` (of personas, and what was decided), ``timeline`` (seconds since the start), ``seconds``, ``cost_micro_usd``, ``notes``
 and ``limits``. ``schema()`` gives the JSON Schema (draft 2020-12).
 
 Bytes that were not UTF-8 come out as question marks; what looks like a secret as ``[redacted]``.
@@ -244,6 +244,7 @@ class Document:
     coverage: CoverageEntry
     items: tuple[ItemEntry, ...]
     voices: tuple[VoiceEntry, ...]
+    disagreements: tuple[story.Disagreement, ...]
     timeline: tuple[SpanEntry, ...]
     seconds: Mapping[str, float]
     cost_micro_usd: int
@@ -320,6 +321,7 @@ def document(report: RunReport) -> Document:
         voices=tuple(
             VoiceEntry(one.name, one.title, one.before, one.after, one.said) for one in story.voices(report)
         ),
+        disagreements=story.disagreements(report),
         timeline=tuple(SpanEntry(one.name, one.start, one.end) for one in timeline(report).spans),
         seconds=dict(report.seconds),
         cost_micro_usd=report.cost.micro_usd,

@@ -29,6 +29,8 @@ _REASON_TOLD = (
     story.Outcome.TURNED_DOWN,
     story.Outcome.ILL_DEFINED,
     story.Outcome.UNFINISHED,
+    story.Outcome.UNDECIDED,
+    story.Outcome.OUTVOTED,
 )
 _MARKS = {
     LineKind.ADDED: "+",
@@ -114,6 +116,7 @@ def _full(report: RunReport, landed: Sequence[LandedChange], *, diffs: bool) -> 
     yield from _commits(landed, diffs=diffs)
     yield from _undone(report)
     yield from _voices(report)
+    yield from _disagreements(report)
     yield from _left(report)
     yield from _run(report)
     yield f"Written by Bullpen {__version__}."
@@ -239,6 +242,16 @@ def _voices(report: RunReport) -> Iterator[str]:
     for voice in spoken:
         yield f"**{prose(voice.title)}** ({story.plural(voice.before, 'finding')}, {voice.after} left)"
         yield "\n>\n".join(f"> {prose(shorten(line, 400))}" for line in voice.said)
+
+
+def _disagreements(report: RunReport) -> Iterator[str]:
+    settled = story.disagreements(report)
+    if not settled:
+        return
+    yield "## Where personas disagreed"
+    yield "Findings at one place that cannot all be followed. A vote of the personas decides, then evidence, then a person."
+    entries = (f"{code(shorten(one.subject, 200))}: {prose(shorten(one.reason, 600))}" for one in settled)
+    yield _list(entries, len(settled), MOST_OF_A_GROUP)
 
 
 def _left(report: RunReport) -> Iterator[str]:
