@@ -52,6 +52,7 @@ class Attendant:
     holder: str = field(
         default_factory=lambda: f"{socket.gethostname()[:40]}:{os.getpid()}:{secrets.token_hex(4)}"
     )
+    looks: int = 0  # made so far
     _doing: dict[str, "asyncio.Task[None]"] = field(default_factory=dict[str, "asyncio.Task[None]"])
     _waker: Waker = field(init=False)
 
@@ -77,6 +78,7 @@ class Attendant:
             self._doing[run.id] = task
             task.add_done_callback(lambda _done, run_id=run.id: self._doing.pop(run_id, None))
         await self._waker.look()
+        self.looks += 1
 
     async def until(self, stopping: asyncio.Event) -> None:
         """Look again and again. A database that is away is waited for."""
@@ -89,6 +91,17 @@ class Attendant:
                 _LOG.warning("automations are not looked at: %s", error.sentence)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+
+    async def until_idle(self, stopping: asyncio.Event) -> None:
+        """Until nothing waits to be begun and nothing is in hand, or it is to stop; looked at twice, to be sure."""
+        means, quiet = self.bench.means, 0
+        while not stopping.is_set() and quiet < 2:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+            async with means.database.view(means.actor) as uow:
+                left = [one for one in await list_open_runs(uow) if one.state is not RunState.WAITING]
+            idle = self.looks >= 2 and not self.busy and not left
+            quiet = quiet + 1 if idle else 0
 
     async def close(self) -> None:
         """Leave what is in hand to others, or to the next start."""
@@ -208,13 +221,13 @@ def _state(result: Result) -> RunState:
 
 @asynccontextmanager
 async def attending(
-    bench: Bench, engine: DurableEngine, stopping: asyncio.Event
+    bench: Bench, engine: DurableEngine, stopping: asyncio.Event, say: Say = _say_nothing
 ) -> AsyncGenerator[Attendant]:
     """While it is open, automations are begun and done, and workflows that slept go on; nothing new once it stops.
 
     Everything it leaves is taken up by another process, or by the next one.
     """
-    attendant = Attendant(bench, engine)
+    attendant = Attendant(bench, engine, say)
     looking = asyncio.create_task(attendant.until(stopping))
     try:
         yield attendant

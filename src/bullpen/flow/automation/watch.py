@@ -28,26 +28,37 @@ class _Seen:
     notes: dict[str, str]
 
 
-async def tick(database: Database, actor: Actor, home: Path, at: float) -> Sequence[Fired]:
+async def tick(
+    database: Database, actor: Actor, home: Path, at: float, *, only: str = "", at_once: bool = False
+) -> Sequence[Fired]:
     """Look once at every enabled automation, and queue the runs that are due at a moment (seconds since 1970).
 
     Any number of processes may do so: what a look found and what the triggers remember is kept in one transaction, and
-    only if nobody else looked meanwhile.
+    only if nobody else looked meanwhile. ``only`` names one automation by its id; ``at_once`` looks although the time
+    for it has not come.
     """
     ceiling = read_ceiling(home)
     async with database.view(actor) as uow:
         known = await list_automations(uow, enabled=True)
     fired = list[Fired]()
     for one in known:
-        fired.extend(await _look_at(database, actor, home, one, at, ceiling))
+        if only in ("", one.id):
+            fired.extend(await _look_at(database, actor, home, one, at, ceiling, at_once=at_once))
     return fired
 
 
 async def _look_at(
-    database: Database, actor: Actor, home: Path, known: Registered, at: float, ceiling: Ceiling
+    database: Database,
+    actor: Actor,
+    home: Path,
+    known: Registered,
+    at: float,
+    ceiling: Ceiling,
+    *,
+    at_once: bool,
 ) -> Sequence[Fired]:
     automation = allowed(known)
-    seen = await _seen(automation, known, home, at)
+    seen = await _seen(automation, known, home, at, at_once=at_once)
     memory = dump(MEMORY, seen.memory)
     if memory == known.memory and not seen.triggers:
         return ()
@@ -59,7 +70,7 @@ async def _look_at(
         return [await begin(uow, there, automation, one, at, ceiling) for one in seen.triggers]
 
 
-async def _seen(automation: Automation, known: Registered, home: Path, at: float) -> _Seen:
+async def _seen(automation: Automation, known: Registered, home: Path, at: float, *, at_once: bool) -> _Seen:
     before = load(MEMORY, known.memory)
     seen = _Seen(dict(before), [], {})
     for name in automation.on:
@@ -72,6 +83,7 @@ async def _seen(automation: Automation, known: Registered, home: Path, at: float
             at,
             automation.limits.catch_up,
             automation.limits.late,
+            at_once,
         )
         try:
             look: Look[Any] = await kind.look(watch, trigger_options(automation, name), before.get(name, ""))

@@ -37,7 +37,7 @@ class Watch:
     """What a look is made with: the repository (empty for none), Bullpen's copies, the moment, and what was missed.
 
     ``catch_up`` says which times that passed unseen are made up for: none, latest or all, if not older than ``late``
-    seconds.
+    seconds. ``at_once``: somebody says that there is something to be seen.
     """
 
     repo: str
@@ -45,6 +45,7 @@ class Watch:
     at: float
     catch_up: str = "latest"
     late: float = 86_400.0
+    at_once: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ class _Memory:
 async def _look(watch: Watch, options: PushOptions, memory: str) -> Look[PushPayload]:
     """Branches that moved since the last look; the first one only remembers where they are."""
     known = _Memory.read(memory) if memory else None
-    if known is not None and 0 <= watch.at - known.looked < options.every:
+    if known is not None and not watch.at_once and 0 <= watch.at - known.looked < options.every:
         return Look(memory)
     there = await list_branches(watch.repo, most=MOST_BRANCHES)
     meant = {name: commit for name, commit in there.items() if any_matches(options.branches, name)}
