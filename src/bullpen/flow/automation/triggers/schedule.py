@@ -7,7 +7,7 @@ where they go back, a fixed time comes once and a repeated one goes on in step w
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from itertools import islice, takewhile
+from itertools import dropwhile, islice, takewhile
 from typing import Annotated, Literal, cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -64,7 +64,8 @@ class SchedulePayload(Strict):
 def times_after(options: ScheduleOptions, after: float) -> Iterator[float]:
     """Every time behind a moment, as seconds since 1970."""
     start = datetime.fromtimestamp(int(after), ZoneInfo(options.zone))
-    return (one.timestamp() for one in CronSim(options.cron, start))
+    times = (one.timestamp() for one in CronSim(options.cron, start))
+    return dropwhile(lambda one: one <= after, times)  # begun in an hour that is there twice, it tells the first one
 
 
 def next_time(options: ScheduleOptions, after: float) -> float | None:
