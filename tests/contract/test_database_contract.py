@@ -21,6 +21,7 @@ from bullpen.domain.errors import Conflict, InvalidInput, NotFound, Unavailable
 from bullpen.domain.events.session import NoteWritten, SessionCreated, SessionPaused
 from bullpen.domain.events.work import TaskMoved
 from bullpen.domain.ids import ActorId, OrganizationId, SessionId
+from bullpen.flow.automation import tables as _automation_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.flow.teams import tables as _team_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel import executors as _executors  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel.bus.log import EventLog, replay

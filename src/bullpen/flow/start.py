@@ -20,15 +20,26 @@ async def new_improve_session(uow: UnitOfWork, options: ImproveOptions, session_
         InvalidInput: the id is no name for a folder and a branch.
         Conflict: there is a session of that id.
     """
-    name = SessionId(_usable(session_id) if session_id else new_id("ses"))
+    name = await require_new(uow, session_id) if session_id else SessionId(new_id("ses"))
+    goal = options.goal or "find what is wrong and mend what can be proved"
+    stored = dump(OPTIONS, options)
+    return await create_session(uow, name, kind="improve", goal=goal, project=options.source, options=stored)
+
+
+async def require_new(uow: UnitOfWork, session_id: str) -> SessionId:
+    """The id, if a session can be called so and none is.
+
+    Raises:
+        InvalidInput: the id is no name for a folder and a branch.
+        Conflict: there is a session of that id.
+    """
+    name = SessionId(_usable(session_id))
     if await find_session(uow, name) is not None:
         again = f"--resume --session {name}"
         raise Conflict(
             f"There is a session {name} already.", remedy=f"Go on with {again}, or choose another id."
         )
-    goal = options.goal or "find what is wrong and mend what can be proved"
-    stored = dump(OPTIONS, options)
-    return await create_session(uow, name, kind="improve", goal=goal, project=options.source, options=stored)
+    return name
 
 
 def _usable(session_id: str) -> str:

@@ -178,6 +178,7 @@ class DurableEngine:
         self._lease = Lease(url, fleet.me, self._sweep, fleet.on_lost) if fleet else None
         self._queues: list[Queue] = []
         self._asked_for: set[str] = set()
+        self._executor = executor
         self._running: set[asyncio.Task[Any]] = set()
         config: DBOSConfig = {
             "name": "bullpen",
@@ -258,6 +259,17 @@ class DurableEngine:
         from dbos import DBOS
 
         return await DBOS.get_workflow_status_async(run_id) is not None
+
+    async def adopt(self, families: Iterable[str]) -> int:
+        """Go on with what another executor began and did not end, where nobody else will; how many runs there were.
+
+        ``families`` are what their ids begin with. The caller must know that nothing of them runs any more. In a fleet
+        the leases say that, and nothing is done.
+        """
+        if self._fleet:
+            return 0
+        with storage_errors():
+            return await asyncio.to_thread(_adopt, tuple(families), self._executor)
 
     async def attempts(self, run_id: str) -> int:
         """How often a workflow was begun; what it did outside the database may have been done as often."""
@@ -379,6 +391,23 @@ def _hand_on(executor: str, queue: str) -> list[TakenOver]:
     )
     with system.engine.begin() as connection:
         return [TakenOver(run, executor, attempts or 0) for run, attempts in connection.execute(waiting)]
+
+
+def _adopt(families: Iterable[str], executor: str) -> int:
+    """Let what others than ``executor`` had begun of families wait in the queue that every executor takes from."""
+    from dbos._utils import INTERNAL_QUEUE_NAME  # pyright: ignore[reportPrivateUsage]
+
+    system = _system()
+    runs = system.tables.workflow_status
+    theirs = sa.or_(*(runs.c.workflow_uuid.startswith(f"{one}:", autoescape=True) for one in families))
+    waiting = (
+        sa.update(runs)
+        .where(theirs, runs.c.status == "PENDING", runs.c.executor_id != executor)
+        .where(runs.c.application_version == RELEASE)
+        .values(status="ENQUEUED", owner_xid=None, started_at_epoch_ms=None, queue_name=INTERNAL_QUEUE_NAME)
+    )
+    with system.engine.begin() as connection:
+        return connection.execute(waiting).rowcount
 
 
 def _move(runs: Iterable[str], queue: str) -> int:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bullpen.flow.improve.means import Means
     from bullpen.flow.improve.session import OpenSessions
     from bullpen.flow.pipelines.model import PipelineRun
-    from bullpen.flow.pipelines.run import Found
+    from bullpen.flow.pipelines.run import Found, PipelineOptions
 
 own_option = click.option("--own", is_flag=True, help="The project's own commands, not its workflow files.")
 file_option = click.option(
@@ -66,6 +66,10 @@ def _print_list(found: "Found") -> None:
 @click.option("--partial", is_flag=True, help="Run what can be run of jobs some of whose steps cannot.")
 @click.option("--network", is_flag=True, help="Let steps reach the network.")
 @click.option("--fresh", is_flag=True, help="Run again what passed before on the same content.")
+@click.option("--resume", is_flag=True, help="Go on with the run that was interrupted, as it was asked then.")
+@click.option(
+    "--session", "session_id", default="", metavar="ID", help="The run to resume, or a name for it."
+)
 @json_option
 def run(
     repo: str,
@@ -75,16 +79,18 @@ def run(
     partial: bool,
     network: bool,
     fresh: bool,
+    resume: bool,
+    session_id: str,
     as_json: bool,
 ) -> int:
     """Run the jobs of REPO as it is committed, in throw-away checkouts. Exit status 1: something failed, or nothing ran."""
     from bullpen.cli.output import print_json
-    from bullpen.flow.pipelines.run import PipelineOptions, run_pipelines
+    from bullpen.flow.pipelines.run import PipelineOptions
 
     options = PipelineOptions(full_path(repo), jobs, files, own, partial, network, fresh)
 
     async def body(means: "Means", _sessions: "OpenSessions") -> "PipelineRun":
-        return await run_pipelines(means, options)
+        return await _run(means, options, resume=resume, session_id=session_id)
 
     done = in_workshop(body)
     if as_json:
@@ -92,6 +98,22 @@ def run(
     else:
         _print(done)
     return 0 if done.ok else 1
+
+
+async def _run(means: "Means", options: "PipelineOptions", *, resume: bool, session_id: str) -> "PipelineRun":
+    from bullpen.domain.ids import SessionId, new_id
+    from bullpen.flow.definitions.start import hold_run
+    from bullpen.flow.pipelines.kept import interrupted_run
+    from bullpen.flow.pipelines.run import run_pipelines
+    from bullpen.flow.start import require_new
+
+    async with means.database.view(means.actor) as uow:
+        if resume:
+            session = (await interrupted_run(uow, options.source, session_id)).id
+        else:
+            session = await require_new(uow, session_id) if session_id else SessionId(new_id("ses"))
+    async with hold_run(means, session):
+        return await run_pipelines(means, options, session)
 
 
 def _print(done: "PipelineRun") -> None:

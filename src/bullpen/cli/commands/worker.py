@@ -53,13 +53,15 @@ def _require_shared(settings: "Settings") -> None:
 async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: bool) -> int:
     from bullpen.app import lanes, open_engine, open_workshop
     from bullpen.cli.fencing import fenced
+    from bullpen.flow.automation.attend import attending
 
     say = _teller(as_json=as_json)
-    stopping = _stop_on_signals()
+    stopping = stop_on_signals()
     fence = fenced("Start the worker again when the database can be reached.", as_json=as_json)
     async with (
         open_workshop(settings) as workshop,
         open_engine(workshop, "worker", on_lost=fence, worker=True) as engine,
+        attending(workshop.bench, engine, stopping),
     ):
         say("ready", lanes=lanes(settings), running=0)
         await _until_told(engine, workshop, stopping, say, once=once)
@@ -81,7 +83,8 @@ def _teller(*, as_json: bool) -> "Callable[..., None]":
     return say
 
 
-def _stop_on_signals() -> asyncio.Event:
+def stop_on_signals() -> asyncio.Event:
+    """Set by SIGTERM or SIGINT."""
     import signal
 
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -1,1 +1,1 @@
-"""What happens by itself: summaries of sessions, and where they are posted."""
+"""Work that begins by itself: what is to be done when, as data; its runs; and who does them."""

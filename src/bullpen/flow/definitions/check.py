@@ -1,12 +1,11 @@
 """Checking a workflow file before anything of it runs: every fault with its line and column."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, cast
 
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.flow.definitions.base import KINDS, kind_named
@@ -22,9 +21,11 @@ from bullpen.flow.definitions.expressions import (
 )
 from bullpen.flow.definitions.model import Definition, Retry, SendBack, Source, Step, Undo
 from bullpen.flow.definitions.places import Document, Fault, KeyPath, read_document, refuse
+from bullpen.flow.definitions.shapes import field_names, in_order, shape_faults
 from bullpen.flow.gates import parse_gates
 from bullpen.kernel.yaml_text import read_yaml
 
+_NAMES = [name for one in (Definition, Step, Undo, Retry, SendBack) for name in field_names(one)]
 CONTEXTS = ("params", "steps", "run", "missing")
 
 
@@ -53,50 +54,8 @@ def _checked(document: Document) -> tuple[Definition | None, tuple[Fault, ...]]:
     try:
         definition = Definition.model_validate(data)
     except ValidationError as error:
-        return None, _in_order(_shape_faults(document, error, Definition))
-    return definition, _in_order((*_graph_faults(document, definition), *_step_faults(document, definition)))
-
-
-def _in_order(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    return tuple(sorted(faults, key=lambda one: (one.line, one.column)))
-
-
-# --- shapes -----------------------------------------------------------------------------------------------------------
-
-
-def _shape_faults(
-    document: Document, error: ValidationError, model: type[BaseModel], above: KeyPath = ()
-) -> Iterator[Fault]:
-    for one in error.errors(include_url=False):
-        if above and _is_filled_in_later(one):
-            continue
-        path = (*above, *one["loc"])
-        yield document.fault(path, *_words(one, path, model))
-
-
-def _is_filled_in_later(one: ErrorDetails) -> bool:
-    """Of another type only because it is an expression still."""
-    return one["type"] != "value_error" and isinstance(one["input"], str) and "${{" in one["input"]
-
-
-def _words(one: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> tuple[str, str]:
-    name = str(path[-1]) if path else ""
-    if one["type"] == "extra_forbidden":
-        near = get_close_matches(name, _field_names(model), n=1)
-        return f"{name!r} is not known here.", f"Did you mean {near[0]!r}?" if near else "Take it out."
-    if one["type"] == "missing":
-        return f"{name!r} is missing.", f"Add {name}."
-    said = one["msg"].removeprefix("Value error, ")
-    return f"{_shown(path)}: {said[:1].lower()}{said[1:].rstrip('.')}.", "Mend the value."
-
-
-def _field_names(model: type[BaseModel]) -> list[str]:
-    models = (model, Step, Undo, Retry, SendBack) if model is Definition else (model,)
-    return [field.alias or name for one in models for name, field in one.model_fields.items()]
-
-
-def _shown(path: KeyPath) -> str:
-    return ".".join(map(str, path)) or "the file"
+        return None, in_order(shape_faults(document, error, _NAMES))
+    return definition, in_order((*_graph_faults(document, definition), *_step_faults(document, definition)))
 
 
 # --- the graph --------------------------------------------------------------------------------------------------------
@@ -175,7 +134,7 @@ def _kind_faults(document: Document, path: KeyPath, step: Step | Undo) -> Iterat
     try:
         kind.inputs.model_validate(step.given)
     except ValidationError as error:
-        yield from _shape_faults(document, error, kind.inputs, (*path, "with"))
+        yield from shape_faults(document, error, field_names(kind.inputs), (*path, "with"))
 
 
 def _when_faults(document: Document, path: KeyPath, step: Step, definition: Definition) -> Iterator[Fault]:

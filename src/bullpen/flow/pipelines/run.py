@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import json
 import secrets
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from bullpen.domain.errors import BullpenError, InvalidInput, NotFound
+from bullpen.domain.errors import BullpenError, Conflict, InvalidInput, NotFound
 from bullpen.domain.events.pipelines import (
     PipelineEnded,
     PipelineJobEnded,
@@ -20,21 +19,22 @@ from bullpen.domain.events.pipelines import (
     PipelineStarted,
 )
 from bullpen.domain.ids import SessionId, new_id
-from bullpen.domain.session import Stage
+from bullpen.domain.session import Session, Stage
 from bullpen.flow.definitions.expressions import STATUS_FUNCTIONS, evaluate, functions_in, parse, truth
 from bullpen.flow.definitions.run import way
 from bullpen.flow.improve.means import Means
 from bullpen.flow.pipelines.detect import FILES, own_pipeline
 from bullpen.flow.pipelines.github import read_workflow
 from bullpen.flow.pipelines.job import Told, objections, run_cell, scope_of
+from bullpen.flow.pipelines.kept import JOB_RUN, KIND, Kept, at_commit, ended_jobs
 from bullpen.flow.pipelines.matrix import Cell, label
 from bullpen.flow.pipelines.model import Job, JobRun, JobState, Pipeline, PipelineRun
-from bullpen.flow.pipelines.report import write_report
+from bullpen.flow.pipelines.report import RUN, write_report
 from bullpen.flow.pipelines.uses.base import Lane, Site
 from bullpen.kernel.json_text import dump, load
 from bullpen.sandbox.base import Network
-from bullpen.sessions.actions import create_session, reach_stage
-from bullpen.sessions.queries import get_session
+from bullpen.sessions.actions import create_session, note_facts, reach_stage
+from bullpen.sessions.queries import find_session, get_session
 from bullpen.testing.base import Environment
 from bullpen.testing.environment import prepare_environment
 from bullpen.testing.interpreters import own_installation
@@ -43,11 +43,10 @@ from bullpen.vcs.git import git
 from bullpen.vcs.mirror import Mirror, fetch_mirror
 from bullpen.vcs.source import Source, open_source
 from bullpen.vcs.trees import TreeEntry, list_tree, read_blobs
-from bullpen.vcs.worktrees import Worktree, release_worktree, take_worktree
+from bullpen.vcs.worktrees import Worktree, prune_worktrees, release_worktree, take_worktree
 
 FOLDER = ".github/workflows/"
 LARGEST = 1_000_000
-JOB_RUN: TypeAdapter[JobRun] = TypeAdapter(JobRun)
 _LATE = (JobState.SKIPPED, JobState.NOT_RUN)
 
 
@@ -80,14 +79,19 @@ class Found:
     faulty: tuple[tuple[str, str], ...] = ()
 
 
-async def find_pipelines(mirrors: Path, options: PipelineOptions) -> Found:
-    """Read them from the commit that is checked out; nothing is run.
+OPTIONS: TypeAdapter[PipelineOptions] = TypeAdapter(PipelineOptions)
+
+
+async def find_pipelines(mirrors: Path, options: PipelineOptions, commit: str = "") -> Found:
+    """Read them from the commit that is checked out, or from the one given; nothing is run.
 
     Raises:
         NotFound: the project says nowhere how it is tested, linted or built.
+        Conflict: there is no such commit any more.
     """
     source = await open_source(options.source)
     mirror = await fetch_mirror(source, mirrors)
+    mirror = await at_commit(mirror, commit) if commit else mirror
     entries = tuple(one for one in await list_tree(mirror.path, mirror.base, sizes=True) if one.is_file)
     texts = await _texts(mirror.path, entries)
     pipelines, faulty = _github(texts, options.files)
@@ -143,20 +147,29 @@ class _Run:
     told: Told
     environment: Environment | None
     tree: str
+    kept: Kept
     gates: dict[tuple[str, str], "asyncio.Task[tuple[JobRun, ...]]"]
     stopped: set[tuple[str, str]]
 
 
-async def run_pipelines(means: Means, options: PipelineOptions) -> PipelineRun:
-    """Run them and write the report.
+async def run_pipelines(means: Means, options: PipelineOptions, session_id: str = "") -> PipelineRun:
+    """Run them and write the report. One whose session began before goes on at its commit, with what it was asked
+    then: jobs that had ended are not run again. One that had ended is told again.
 
     Raises:
         NotFound: there is no pipeline, or no job of a name.
+        Conflict: the session is none of pipelines, or its commit is gone.
     """
     began = time.monotonic()
-    found = await find_pipelines(means.mirrors, options)
+    session = SessionId(session_id or new_id("ses"))
+    known = await _begun(means, session)
+    if known is not None:
+        if (done := _concluded(means, known)) is not None:
+            return done
+        options = load(OPTIONS, known.options)
+    found = await find_pipelines(means.mirrors, options, known.metadata.get("commit", "") if known else "")
     chosen = _chosen(found, options)
-    run = await _open(means, options, found)
+    run = await _open(means, options, found, session)
     labels = tuple(label(job.id, cell) for job in chosen for cell in _cells(job, options))
     await _tell(run, PipelineStarted(found.mirror.base, labels))
     try:
@@ -181,6 +194,24 @@ async def run_pipelines(means: Means, options: PipelineOptions) -> PipelineRun:
     await asyncio.to_thread(write_report, whole, run.folder)
     await _close(run, whole)
     return whole
+
+
+async def _begun(means: Means, session_id: SessionId) -> Session | None:
+    async with means.database.view(means.actor) as uow:
+        known = await find_session(uow, session_id)
+    if known is not None and known.kind != KIND:
+        raise Conflict(f"{session_id} is no run of pipelines.", remedy="Choose another id.")
+    return known
+
+
+def _concluded(means: Means, session: Session) -> PipelineRun | None:
+    """What a run that has ended came to, by its report."""
+    if not session.stage.is_final:
+        return None
+    try:
+        return load(RUN, (means.folder(session.id).path / "pipeline" / "report.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise Conflict(f"{session.id} has ended, and its report is gone.", remedy="Run it anew.") from error
 
 
 def _chosen(found: Found, options: PipelineOptions) -> list[Job]:
@@ -210,18 +241,27 @@ def _cells(job: Job, options: PipelineOptions) -> tuple[Cell, ...]:
     return tuple(cell for cell in job.cells if label(job.id, cell) in options.jobs)
 
 
-async def _open(means: Means, options: PipelineOptions, found: Found) -> _Run:
-    session = SessionId(new_id("ses"))
+async def _open(means: Means, options: PipelineOptions, found: Found, session: SessionId) -> _Run:
     folder = means.folder(session).path / "pipeline"
     cache = means.settings.home / "cache" / "pipelines" / found.mirror.path.stem
     scratch = means.folder(session).path / "scratch"
-    for one in (folder / "logs", folder / "artifacts", cache / "jobs", cache / "kept", scratch):
+    await delete_folder(scratch)  # what a killed process left there
+    await prune_worktrees(found.mirror.path, means.folder(session).worktrees, ())
+    for one in (
+        folder / "logs",
+        folder / "artifacts",
+        folder / "results",
+        cache / "jobs",
+        cache / "kept",
+        scratch,
+    ):
         one.mkdir(parents=True, exist_ok=True)
     async with means.database.transaction(means.actor) as uow:
-        goal = f"run the pipelines of {found.source.name}"
-        await create_session(
-            uow, session, kind="pipeline", goal=goal, project=options.source, options=json.dumps(options.jobs)
-        )
+        if await find_session(uow, session) is None:
+            asked = {"goal": f"run the pipelines of {found.source.name}", "project": options.source}
+            await create_session(uow, session, kind=KIND, **asked, options=dump(OPTIONS, options))
+        await note_facts(uow, session, commit=found.mirror.base)
+        told = await ended_jobs(uow, session)
     site = Site(
         sandbox=means.sandbox,
         limits=means.test_limits(),
@@ -248,7 +288,10 @@ async def _open(means: Means, options: PipelineOptions, found: Found) -> _Run:
     tree = (await git(found.mirror.path, "rev-parse", f"{found.mirror.base}^{{tree}}")).text
     own = any(job.where and not _is_workflow(job.where) for one in found.pipelines for job in one.jobs)
     environment = await _environment(means, found, scratch) if own else None
-    return _Run(means, options, session, found, site, folder, Told(github), environment, tree, {}, set())
+    kept = Kept(folder / "results", told)
+    return _Run(
+        means, options, session, found, site, folder, Told(github), environment, tree, kept, {}, set()
+    )
 
 
 async def _environment(means: Means, found: Found, scratch: Path) -> Environment:
@@ -285,15 +328,27 @@ def _as_needed(runs: Iterable[JobRun]) -> dict[str, Any]:
 async def _cell(
     run: _Run, job: Job, cell: Cell, told: Told, needed: Mapping[str, Sequence[JobRun]]
 ) -> JobRun:
+    """The result of one cell: the one that was kept before the run was interrupted, if there is one."""
     name = label(job.id, cell)
-    try:
-        ended = await _decided(run, job, cell, told, needed)
-    except InvalidInput as error:
-        ended = JobRun(job.id, name, job.where, JobState.NOT_RUN, cell, reason=error.sentence)
+    ended = await asyncio.to_thread(run.kept.recall, job.where, name)
+    if ended is None:
+        ended = await _ended(run, job, cell, told, needed)
+        await asyncio.to_thread(run.kept.keep, ended)
     if ended.state is JobState.FAILED and job.fail_fast:
         run.stopped.add((job.where, job.id))
-    await _tell(run, PipelineJobEnded(name, ended.state.value, ended.seconds, ended.reason))
+    if name not in run.kept.told:
+        await _tell(run, PipelineJobEnded(name, ended.state.value, ended.seconds, ended.reason))
     return ended
+
+
+async def _ended(
+    run: _Run, job: Job, cell: Cell, told: Told, needed: Mapping[str, Sequence[JobRun]]
+) -> JobRun:
+    try:
+        return await _decided(run, job, cell, told, needed)
+    except InvalidInput as error:
+        name = label(job.id, cell)
+        return JobRun(job.id, name, job.where, JobState.NOT_RUN, cell, reason=error.sentence)
 
 
 async def _decided(

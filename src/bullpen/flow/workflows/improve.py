@@ -24,7 +24,6 @@ from bullpen.domain.ids import ItemId, SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.task import TaskState
 from bullpen.domain.work_item import ItemState, WorkItem
-from bullpen.flow.automation.summary import conclude_records
 from bullpen.flow.blind import require_sight
 from bullpen.flow.improve.away import bring_commit, forget_exchange, offer_wave, require_here
 from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_possible
@@ -40,6 +39,7 @@ from bullpen.flow.improve.routing import phase_tasks, settle_landing
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.steer import cancelled_items, give_tasks, in_order
+from bullpen.flow.summaries.post import conclude_records
 from bullpen.flow.workflows.work_item import ORDER, RESULT, Bench, ItemResult, change_name
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import Json, start_child, step

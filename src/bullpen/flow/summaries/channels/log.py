@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bullpen.domain.errors import Unavailable
-from bullpen.flow.automation.channels.base import Summary
+from bullpen.flow.summaries.channels.base import Summary
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bullpen.domain.errors import Unavailable
-from bullpen.flow.automation.channels.base import Summary
+from bullpen.flow.summaries.channels.base import Summary
 
 
 @dataclass(frozen=True, slots=True)

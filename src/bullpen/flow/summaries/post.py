@@ -12,7 +12,7 @@ from bullpen.domain.events.improve import BranchPublished, RoastFinished
 from bullpen.domain.events.session import SummaryPosted, SummaryRefused
 from bullpen.domain.ids import SessionId
 from bullpen.domain.work_item import ItemState
-from bullpen.flow.automation.channels.base import Channel, Summary
+from bullpen.flow.summaries.channels.base import Channel, Summary
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.kernel.storage.database import Database
@@ -23,7 +23,7 @@ from bullpen.sessions.carried import learned_from
 from bullpen.sessions.state import ItemThen, state_after
 from bullpen.vcs.git import redact
 
-CHANNELS: ExtensionPoint[Channel] = ExtensionPoint("bullpen.flow.automation.channels", "CHANNEL")
+CHANNELS: ExtensionPoint[Channel] = ExtensionPoint("bullpen.flow.summaries.channels", "CHANNEL")
 DEFAULT = ("file",)
 MOST_EVENTS = 1_000_000
 _SHOWN = 20  # items of a kind that are named

@@ -14,8 +14,8 @@ from bullpen.domain.events.improve import EnvironmentPrepared, RoastFinished
 from bullpen.domain.events.session import SessionCreated, StageReached, SummaryPosted, SummaryRefused
 from bullpen.domain.events.work import ApprovalAsked, ItemMoved, ItemProposed
 from bullpen.domain.ids import SessionId, TaskId
-from bullpen.flow.automation.channels.base import Summary
-from bullpen.flow.automation.summary import (
+from bullpen.flow.summaries.channels.base import Summary
+from bullpen.flow.summaries.post import (
     CHANNELS,
     conclude_records,
     configured_channels,

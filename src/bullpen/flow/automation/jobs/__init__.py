@@ -1,0 +1,1 @@
+"""What an automation may do, one file each."""

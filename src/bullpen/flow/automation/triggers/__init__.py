@@ -1,0 +1,1 @@
+"""What may begin an automation, one file each."""

@@ -1,0 +1,1 @@
+"""Summaries of sessions, and the channels they are posted to."""
