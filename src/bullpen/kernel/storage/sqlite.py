@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from bullpen.domain.errors import Conflict, Unavailable
 from bullpen.kernel.storage.listening import Listeners
 from bullpen.kernel.storage.migrate import upgrade
-from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
+from bullpen.kernel.storage.unit_of_work import AnySelect, Rows, Words
 
 WAIT_SECONDS = 30.0  # for another process that is writing
 LOOK_SECONDS = 0.05  # between two looks at whether another process has written
@@ -103,6 +103,27 @@ class SqliteStore:
     @asynccontextmanager
     async def writing(self, organization: str) -> AsyncGenerator[_SqliteConnection]:
         """See ``Store.writing``. The whole file is locked from the beginning, also for other processes."""
+        async with self._alone():
+            with self._writer.begin():
+                yield _SqliteConnection(self._writer)
+
+    async def at_once(
+        self, turn: str, words: Sequence[Words], *, announce: bool = False
+    ) -> Sequence[Sequence[tuple[Any, ...]]]:
+        """See ``Store.at_once``; other processes see the file change."""
+        async with self._alone():
+            driver = _driver(self._writer)
+            try:
+                rows = [driver.execute(one.text, one.values).fetchall() for one in words]
+                driver.execute("commit")
+            except BaseException:
+                driver.rollback()
+                raise
+        return rows
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncGenerator[None]:
+        """The file is locked, and a transaction begun; whoever is in it ends it."""
         if self._owner is asyncio.current_task():
             raise RuntimeError("a transaction was begun inside a transaction; it would wait for itself")
         async with self._lock:
@@ -110,8 +131,7 @@ class SqliteStore:
             try:
                 with storage_errors():
                     await self._begin()
-                    with self._writer.begin():
-                        yield _SqliteConnection(self._writer)
+                    yield
             finally:
                 self._owner = None
 
