@@ -3,11 +3,11 @@
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from bullpen.domain.actor import Actor
 from bullpen.domain.errors import InvalidInput, PermissionRefused
-from bullpen.kernel.storage.unit_of_work import Connection, PendingEvent, UnitOfWork, Words
+from bullpen.kernel.storage.unit_of_work import Connection, PendingEvent, UnitOfWork
 
 
 class Store(Protocol):
@@ -27,17 +27,6 @@ class Store(Protocol):
 
     def reading(self) -> AbstractAsyncContextManager[Connection]:
         """A view of one moment; changes made through it are refused."""
-        ...
-
-    async def at_once(
-        self, turn: str, words: Sequence[Words], *, announce: bool = False
-    ) -> Sequence[Sequence[tuple[Any, ...]]]:
-        """Run these in one transaction of their own, and in one round trip; the rows of each.
-
-        For the few statements that run thousands of times a second: nothing stands between them and the driver.
-        ``turn`` is that of ``writing``; where it is empty none is taken. ``announce`` wakes those who listen.
-        Errors are those of ``writing``.
-        """
         ...
 
     def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[None]:

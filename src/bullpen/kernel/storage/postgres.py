@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from bullpen.domain.errors import AWAY, Conflict, InvalidInput, Unavailable
 from bullpen.kernel.storage.listening import Listeners
 from bullpen.kernel.storage.migrate import upgrade
-from bullpen.kernel.storage.unit_of_work import AnySelect, Rows, Words
+from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
 
 CHANNEL = "bullpen_events"
 RETRY_SECONDS = 1.0
@@ -33,6 +33,14 @@ _ANNOUNCE = sa.text(f"notify {CHANNEL}")
 
 
 _Driver = psycopg.AsyncConnection[tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A statement as PostgreSQL takes it, with its values by name: ``%(name)s``."""
+
+    text: str
+    values: Mapping[str, Any]
 
 
 @dataclass(slots=True)
@@ -102,7 +110,12 @@ class PostgresStore:
     async def at_once(
         self, turn: str, words: Sequence[Words], *, announce: bool = False
     ) -> Sequence[Sequence[tuple[Any, ...]]]:
-        """See ``Store.at_once``: what needs no turn and is one statement needs no transaction around it."""
+        """Run these in one transaction of their own, and in one round trip; the rows of each.
+
+        For the few that run thousands of times a second: nothing stands between them and the driver. ``turn`` is that
+        of ``writing``; where it is empty none is taken. ``announce`` wakes those who listen. Errors are those of
+        ``writing``.
+        """
         with _storage_errors():
             async with self._room, self._driver() as driver:
                 if turn or announce or len(words) > 1:

@@ -22,7 +22,7 @@ from sqlalchemy.pool import NullPool
 from bullpen.domain.errors import Conflict, Unavailable
 from bullpen.kernel.storage.listening import Listeners
 from bullpen.kernel.storage.migrate import upgrade
-from bullpen.kernel.storage.unit_of_work import AnySelect, Rows, Words
+from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
 
 WAIT_SECONDS = 30.0  # for another process that is writing
 LOOK_SECONDS = 0.05  # between two looks at whether another process has written
@@ -107,19 +107,17 @@ class SqliteStore:
             with self._writer.begin():
                 yield _SqliteConnection(self._writer)
 
-    async def at_once(
-        self, turn: str, words: Sequence[Words], *, announce: bool = False
-    ) -> Sequence[Sequence[tuple[Any, ...]]]:
-        """See ``Store.at_once``; other processes see the file change."""
+    @asynccontextmanager
+    async def driving(self) -> AsyncGenerator[sqlite3.Connection]:
+        """As ``writing``, without SQLAlchemy: for the few statements that run thousands of times a second."""
         async with self._alone():
             driver = _driver(self._writer)
             try:
-                rows = [driver.execute(one.text, one.values).fetchall() for one in words]
+                yield driver
                 driver.execute("commit")
             except BaseException:
                 driver.rollback()
                 raise
-        return rows
 
     @asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:

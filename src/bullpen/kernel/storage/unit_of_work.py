@@ -14,14 +14,6 @@ Rows = Sequence[Row[*tuple[Any, ...]]]
 AnySelect = Select[*tuple[Any, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class Words:
-    """A statement in the database's own words, with its values by name (``:name``; on PostgreSQL ``%(name)s``)."""
-
-    text: str
-    values: Mapping[str, Any]
-
-
 class Connection(Protocol):
     """An open transaction of one of the databases."""
 

@@ -22,7 +22,8 @@ from bullpen.domain.errors import BullpenError, Conflict, InvalidInput, LimitExc
 from bullpen.domain.ids import OrganizationId
 from bullpen.kernel.bus import tables
 from bullpen.kernel.bus.addresses import To
-from bullpen.kernel.bus.backends._statements import POSTGRESQL, SQLITE, Statements
+from bullpen.kernel.bus.backends._found import Found, HotPath, Search
+from bullpen.kernel.bus.backends._on_sqlite import OnSqlite
 from bullpen.kernel.bus.backends._wakes import Wakes
 from bullpen.kernel.bus.backends.base import (
     LONGEST_PAUSE,
@@ -94,6 +95,7 @@ class DatabaseBackend:
     """See ``Backend``. Without a ``clock`` time is the database server's: one for all machines."""
 
     database: Database
+    hot: HotPath
     limits: Limits = field(default_factory=Limits)
     clock: Clock | None = None
     _wakes: Wakes = field(default_factory=Wakes)
@@ -165,20 +167,10 @@ class DatabaseBackend:
         """In one statement each, where nothing is refused; else one after the other, to see which."""
         messages = [message for call in calls for message in call.publish]
         settled = [position for call in calls for position in call.settle]
-        words = [self._say.settling(settled)] if settled else []
-        if messages:
-            words.append(self._say.putting(organization, messages, self.limits.bound))
-        if words:
-            turn = organization if messages else ""
-            rows = await self.database.store.at_once(turn, words, announce=bool(messages))
-            if messages and not rows[-1]:
-                async with self.database.store.writing(organization) as connection:
-                    if await _publish(connection, organization, calls, self.limits.bound):
-                        await connection.announce()
-
-    @property
-    def _say(self) -> Statements:
-        return SQLITE if isinstance(self.database.store, SqliteStore) else POSTGRESQL
+        if not await self.hot.put(organization, messages, self.limits.bound, settled):
+            async with self.database.store.writing(organization) as connection:
+                if await _publish(connection, organization, calls, self.limits.bound):
+                    await connection.announce()
 
     # --- receiving ----------------------------------------------------------------------------------------------------
 
@@ -190,18 +182,11 @@ class DatabaseBackend:
         if place not in self._busy and not await self._has(organization, queues):
             return ()  # without keeping writers waiting
         token = secrets.token_hex(8)
-        claiming = self._say.claiming(
-            organization,
-            queues,
-            at=self.clock() if self.clock else None,
-            horizon=self.limits.horizon,
-            limit=limit,
-            token=token,
-            lease=self.limits.lease_seconds,
-        )
-        (rows,) = await self.database.store.at_once("", [claiming])
-        (self._busy.add if rows else self._busy.discard)(place)
-        return [_delivery(row, organization, token) for row in sorted(rows)]
+        at, lease = self.clock() if self.clock else None, self.limits.lease_seconds
+        search = Search(organization, queues, limit, at, lease, self.limits.horizon)
+        found = await self.hot.claim(search, token)
+        (self._busy.add if found else self._busy.discard)(place)
+        return [_delivery(row, organization, token) for row in found]
 
     async def _has(self, organization: str, queues: Sequence[str]) -> bool:
         """Whether there is anything to be had."""
@@ -446,10 +431,10 @@ def _again(dead: sa.Row[Any], organization: str, queue: str) -> dict[str, Any]:
     return {**row, "queue": queue, "id": dead.id, "body": dead.body, "deliveries": dead.deliveries}
 
 
-def _delivery(row: tuple[Any, ...], organization: OrganizationId, token: str) -> Delivery:
-    _, position, queue, body, deliveries, attempts = cast("tuple[int, int, str, str, int, int]", row)
-    message, fault = unseal(body, queue)
-    return Delivery(message, organization, queue, str(position), token, deliveries, attempts, fault)
+def _delivery(row: Found, organization: OrganizationId, token: str) -> Delivery:
+    message, fault = unseal(row.body, row.queue)
+    handle = str(row.position)
+    return Delivery(message, organization, row.queue, handle, token, row.deliveries, row.attempts, fault)
 
 
 def _letter(row: sa.Row[Any], queue: str) -> DeadLetter:
@@ -480,7 +465,13 @@ async def open_backend(setup: Setup) -> DatabaseBackend:
     """
     if setup.database is None:
         raise InvalidInput("The bus is to be kept in the database, and none was given.")
-    clock = (
-        time.monotonic if isinstance(setup.database.store, SqliteStore) else None
-    )  # of a machine: never set
-    return DatabaseBackend(setup.database, setup.limits, clock)
+    store = setup.database.store
+    if isinstance(store, SqliteStore):
+        # the clock of one machine, which is never set
+        return DatabaseBackend(setup.database, OnSqlite(store), setup.limits, time.monotonic)
+    from bullpen.kernel.bus.backends._on_postgres import OnPostgres  # its driver is an extra
+    from bullpen.kernel.storage.postgres import PostgresStore
+
+    if not isinstance(store, PostgresStore):
+        raise InvalidInput(f"The bus cannot be kept in a {type(store).__name__}.")
+    return DatabaseBackend(setup.database, OnPostgres(store), setup.limits)
