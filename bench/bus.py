@@ -141,9 +141,14 @@ def bare_memory() -> Flow:
     return flow
 
 
-_TABLE = "(position {key}, organization text, queue text, id text, priority int, body text, deliveries int, free_at float8)"
-_BARE_CLAIM = "select position, body from m where organization = 'local' and queue = 'q' and free_at <= 1"
-_BARE_ORDER = " order by priority, position limit 100"
+_COLUMNS = "organization, queue, id, priority, body, deliveries, attempts, free_at, token"
+_TABLE = (
+    "(position {key}, organization text, queue text, id text, priority int, body text, deliveries int, attempts int,"
+    " free_at float8, token text)"
+)
+_COUNT = "select count(*) from m where organization = 'local' and queue = 'q'"
+_FREE = "select position from m where organization = 'local' and queue = 'q' and free_at <= 1 order by priority, position limit 100"
+_LEASED = "deliveries = deliveries + 1, attempts = attempts + 1, free_at = 9, token = 't'"
 _INDICES = (
     "create unique index a on m (organization, queue, id)",
     "create index b on m (organization, queue, priority, position)",
@@ -151,7 +156,7 @@ _INDICES = (
 
 
 def bare_sqlite(file: Path) -> Flow:
-    """``sqlite3`` by hand, with the same indices, a transaction for each batch."""
+    """``sqlite3`` by hand, with the same promises: bounded, one where it is sent twice, leased and counted."""
     connection = sqlite3.connect(file, isolation_level=None)
     for statement in (
         "pragma journal_mode=wal",
@@ -160,20 +165,21 @@ def bare_sqlite(file: Path) -> Flow:
         *_INDICES,
     ):
         connection.execute(statement)
+    insert = f"insert into m ({_COLUMNS}) values ('local', 'q', ?, ?, ?, 0, 0, 0, '') on conflict do nothing"  # noqa: S608 - our own text
+    read = f"select position, body, deliveries, attempts from m where position in ({_FREE})"  # noqa: S608
 
     async def flow(some: Sequence[Sequence[Message]]) -> None:
         for batch in some:
             rows = [(one.id, int(one.priority), seal(one)) for one in batch]
             connection.execute("begin immediate")
-            connection.executemany("insert into m values (null, 'local', 'q', ?, ?, ?, 0, 0)", rows)
+            assert connection.execute(_COUNT).fetchone()[0] + len(rows) <= MESSAGES
+            connection.executemany(insert, rows)
             connection.execute("commit")
         for _ in some:
             connection.execute("begin immediate")
-            rows = connection.execute(_BARE_CLAIM + _BARE_ORDER).fetchall()
+            rows = connection.execute(read).fetchall()
             taken = [(row[0],) for row in rows]
-            connection.executemany(
-                "update m set deliveries = deliveries + 1, free_at = 9 where position = ?", taken
-            )
+            connection.executemany(f"update m set {_LEASED} where position = ?", taken)  # noqa: S608
             connection.execute("commit")
             assert all(json.loads(row[1]) for row in rows)
             connection.execute("begin immediate")
@@ -184,22 +190,25 @@ def bare_sqlite(file: Path) -> Flow:
 
 
 async def bare_postgres(url: str) -> Flow:
-    """psycopg by hand, with SKIP LOCKED."""
+    """psycopg by hand, with the same promises, SKIP LOCKED and NOTIFY."""
     connection = await psycopg.AsyncConnection.connect(url)
     await connection.execute(f"create table m {_TABLE.format(key='bigserial primary key')}")  # type: ignore[arg-type]
     for statement in _INDICES:
         await connection.execute(statement)  # type: ignore[arg-type]
     await connection.commit()
-    claim = (
-        "update m set deliveries = deliveries + 1, free_at = 9 where position in"  # noqa: S608 - our own text
-        f" (select position from ({_BARE_CLAIM}{_BARE_ORDER} for update skip locked) s) returning position, body"
+    insert = (
+        f"insert into m ({_COLUMNS}) values ('local', 'q', %s, %s, %s, 0, 0, 0, '') on conflict do nothing"  # noqa: S608
     )
+    claim = f"update m set {_LEASED} where position in ({_FREE} for update skip locked) returning position, body, deliveries"  # noqa: S608
 
     async def flow(some: Sequence[Sequence[Message]]) -> None:
-        insert = "insert into m (organization, queue, id, priority, body, deliveries, free_at) values ('local', 'q', %s, %s, %s, 0, 0)"
         for batch in some:
+            await connection.execute("select pg_advisory_xact_lock(7)")
+            ((count,),) = await (await connection.execute(_COUNT)).fetchall()
+            assert count + len(batch) <= MESSAGES
             async with connection.cursor() as cursor:
                 await cursor.executemany(insert, [(one.id, int(one.priority), seal(one)) for one in batch])
+            await connection.execute("notify bare")
             await connection.commit()
         for _ in some:
             rows = await (await connection.execute(claim)).fetchall()  # type: ignore[arg-type]

@@ -14,7 +14,7 @@ T = TypeVar("T")
 def dump(adapter: TypeAdapter[T], value: T) -> str:
     """A value as JSON text in ASCII."""
     try:
-        return adapter.dump_json(value, ensure_ascii=True).decode("ascii")
+        return adapter.serializer.to_json(value, ensure_ascii=True).decode("ascii")
     except PydanticSerializationError as error:
         if "surrogates" not in str(error):
             raise
@@ -26,4 +26,4 @@ def load(adapter: TypeAdapter[T], text: str | bytes) -> T:
     plain = text.decode() if isinstance(text, bytes) else text
     if "\\ud" in plain:
         return adapter.validate_python(json.loads(plain))
-    return adapter.validate_json(plain)
+    return adapter.validator.validate_json(plain)

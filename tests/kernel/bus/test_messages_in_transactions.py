@@ -114,7 +114,9 @@ async def test_a_clock_that_jumps_loses_nothing_and_marks_what_comes_twice(
     database: Database, jump: float
 ) -> None:
     times = [10.0**6 + 1]
-    desk = Desk(DatabaseBackend(database, Limits(lease_seconds=60), lambda: sa.literal(times[0], sa.Float)))
+    backend = await open_backend(Setup(Limits(lease_seconds=60), database=database))
+    backend.clock = lambda: times[0]
+    desk = Desk(backend)
     await desk.send("a", "b")
     (first,) = await desk.take()
     await desk.backend.retry((await desk.take())[0], 100)

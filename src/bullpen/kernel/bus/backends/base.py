@@ -7,7 +7,7 @@ claimed is leased: nobody else is given it until it is settled (acknowledged, gi
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from bullpen.domain.errors import LimitExceeded, Unavailable
 from bullpen.domain.ids import OrganizationId
@@ -40,8 +40,7 @@ class Setup:
     database: Database | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message that was handed out, under a lease.
 
     ``deliveries`` counts how often it was, this time included, over its whole life; ``attempt`` since it was last put

@@ -22,6 +22,8 @@ from bullpen.domain.errors import BullpenError, Conflict, InvalidInput, LimitExc
 from bullpen.domain.ids import OrganizationId
 from bullpen.kernel.bus import tables
 from bullpen.kernel.bus.addresses import To
+from bullpen.kernel.bus.backends._found import Found, HotPath, Search
+from bullpen.kernel.bus.backends._on_sqlite import OnSqlite
 from bullpen.kernel.bus.backends._wakes import Wakes
 from bullpen.kernel.bus.backends.base import (
     LONGEST_PAUSE,
@@ -36,10 +38,10 @@ from bullpen.kernel.bus.messages import Message, seal, unseal
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.database import Database
 from bullpen.kernel.storage.sqlite import SqliteStore
-from bullpen.kernel.storage.unit_of_work import AnySelect, Connection, Rows, UnitOfWork
+from bullpen.kernel.storage.unit_of_work import Connection, Rows, UnitOfWork
 
 T = TypeVar("T")
-Clock = Callable[[], ColumnElement[float]]
+Clock = Callable[[], float]
 
 CHUNK = 400  # values in one statement
 TOGETHER = 256  # calls that share a transaction
@@ -66,19 +68,8 @@ _mine_dead = (_dead.organization_id == bindparam("organization"), _dead.queue ==
 _COUNT = select(_queue.queue, func.count()).where(*_mine).group_by(_queue.queue)
 _KNOWN = select(_queue.queue, _queue.id).where(*_mine, _queue.id.in_(bindparam("ids", expanding=True)))
 _INSERT = _InsertIfNew(tables.message).inline()
-_SETTLE = delete(tables.message).where(_queue.position.in_(bindparam("positions", expanding=True)))
 _INSERT_DEAD = insert(tables.dead_letter)
 _DEAD = select(_dead.id, _dead.body, _dead.reason, _dead.deliveries, _dead.at).where(*_mine_dead)
-
-
-def steady_clock() -> ColumnElement[float]:
-    """Of one machine: it is never set, and all processes see the same."""
-    return sa.literal(time.monotonic(), sa.Float)
-
-
-def server_clock() -> ColumnElement[float]:
-    """The database server's: one for all machines."""
-    return sa.cast(sa.extract("epoch", func.clock_timestamp()), sa.Float(53))
 
 
 @dataclass(slots=True, eq=False)
@@ -101,13 +92,16 @@ class _Gate:
 
 @dataclass(slots=True)
 class DatabaseBackend:
-    """See ``Backend``."""
+    """See ``Backend``. Without a ``clock`` time is the database server's: one for all machines."""
 
     database: Database
+    hot: HotPath
     limits: Limits = field(default_factory=Limits)
-    clock: Clock = steady_clock
+    clock: Clock | None = None
     _wakes: Wakes = field(default_factory=Wakes)
-    _busy: set[str] = field(default_factory=set[str])  # inboxes that had something when they were last asked
+    _busy: set[tuple[str, ...]] = field(
+        default_factory=set[tuple[str, ...]]
+    )  # inboxes that had something when they were last asked
     _gates: dict[str, _Gate] = field(default_factory=lambda: defaultdict[str, _Gate](_Gate))
 
     # --- sending ------------------------------------------------------------------------------------------------------
@@ -161,10 +155,7 @@ class DatabaseBackend:
         others = [call for call in gate.waiting if call is not own][: TOGETHER - 1]
         calls = [own, *others]
         try:
-            async with self.database.store.writing(organization) as connection:
-                await _settle(connection, [position for call in calls for position in call.settle])
-                if await _publish(connection, organization, calls, self.limits.bound):
-                    await connection.announce()
+            await self._do_together(organization, calls)
         except BullpenError as error:
             for call in calls:
                 call.error = error
@@ -172,46 +163,43 @@ class DatabaseBackend:
             call.done = True
         gate.waiting[:] = [call for call in gate.waiting if not call.done]
 
+    async def _do_together(self, organization: OrganizationId, calls: Sequence[_Call]) -> None:
+        """In one statement each, where nothing is refused; else one after the other, to see which."""
+        messages = [message for call in calls for message in call.publish]
+        settled = [position for call in calls for position in call.settle]
+        if not await self.hot.put(organization, messages, self.limits.bound, settled):
+            async with self.database.store.writing(organization) as connection:
+                if await _publish(connection, organization, calls, self.limits.bound):
+                    await connection.announce()
+
     # --- receiving ----------------------------------------------------------------------------------------------------
 
     async def claim(
         self, organization: OrganizationId, queues: Sequence[str], limit: int
     ) -> Sequence[Delivery]:
         """See ``Backend.claim``."""
-        wanted = self._ready(organization, queues, limit)
-        place = _of(organization, queues)
-        if place not in self._busy:
-            async with self.database.store.reading() as connection:
-                if not await connection.fetch(wanted.limit(1)):
-                    return ()  # without keeping writers waiting
+        place = (organization, *queues)
+        if place not in self._busy and not await self._has(organization, queues):
+            return ()  # without keeping writers waiting
         token = secrets.token_hex(8)
-        async with self.database.store.writing(place) as connection:
-            rows = await connection.fetch(wanted.with_for_update(skip_locked=True))
-            if rows:
-                await self._lease(connection, [row.position for row in rows], token)
-        (self._busy.add if rows else self._busy.discard)(place)
-        return [_delivery(row, organization, token) for row in rows]
+        at, lease = self.clock() if self.clock else None, self.limits.lease_seconds
+        search = Search(organization, queues, limit, at, lease, self.limits.horizon)
+        found = await self.hot.claim(search, token)
+        (self._busy.add if found else self._busy.discard)(place)
+        return [_delivery(row, organization, token) for row in found]
 
-    def _ready(self, organization: str, queues: Sequence[str], limit: int) -> AnySelect:
-        at = self.clock()
+    async def _has(self, organization: str, queues: Sequence[str]) -> bool:
+        """Whether there is anything to be had."""
+        at = self._now()
         free = or_(_queue.free_at <= at, _queue.free_at > at + self.limits.horizon)
-        columns = (_queue.position, _queue.queue, _queue.body, _queue.deliveries, _queue.attempts)
         mine = (_queue.organization_id == organization, _queue.queue.in_(queues))
-        return select(*columns).where(*mine, free).order_by(_queue.priority, _queue.position).limit(limit)
+        async with self.database.store.reading() as connection:
+            return bool(await connection.fetch(select(_queue.position).where(*mine, free).limit(1)))
 
-    async def _lease(self, connection: Connection, positions: Sequence[int], token: str) -> None:
-        change = (
-            update(tables.message)
-            .where(_queue.position.in_(bindparam("positions", expanding=True)))
-            .values(
-                deliveries=_queue.deliveries + 1,
-                attempts=_queue.attempts + 1,
-                free_at=self.clock() + self.limits.lease_seconds,
-                token=token,
-            )
-        )
-        for some in _chunks(positions):
-            await connection.run(change, [{"positions": some}])
+    def _now(self) -> ColumnElement[float]:
+        if self.clock:
+            return sa.literal(self.clock(), sa.Float)
+        return sa.cast(sa.extract("epoch", func.clock_timestamp()), sa.Float(53))
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """See ``Backend.ack``."""
@@ -232,7 +220,7 @@ class DatabaseBackend:
         change = (
             update(tables.message)
             .where(*_leased(delivery))
-            .values(free_at=self.clock() + seconds, token=token)
+            .values(free_at=self._now() + seconds, token=token)
         )
         async with self.database.store.writing(_of(delivery.organization, [delivery.queue])) as connection:
             await connection.run(change)
@@ -298,7 +286,7 @@ class DatabaseBackend:
 
     async def depth(self, organization: OrganizationId, queue: str) -> Depth:
         """See ``Backend.depth``."""
-        at = self.clock()
+        at = self._now()
         free = or_(_queue.free_at <= at, _queue.free_at > at + self.limits.horizon)
         count = select(func.count(), func.count().filter(free)).where(*_mine)
         async with self.database.store.reading() as connection:
@@ -390,11 +378,6 @@ async def _counts(connection: Connection, organization: str, queues: Sequence[st
     return defaultdict(int, {row[0]: row[1] for row in rows})
 
 
-async def _settle(connection: Connection, positions: Sequence[int]) -> None:
-    for some in _chunks(positions):
-        await connection.run(_SETTLE, [{"positions": some}])
-
-
 async def _dead_rows(
     connection: Connection, organization: str, queue: str, ids: Sequence[str] | None, limit: int = -1
 ) -> Rows:
@@ -448,11 +431,10 @@ def _again(dead: sa.Row[Any], organization: str, queue: str) -> dict[str, Any]:
     return {**row, "queue": queue, "id": dead.id, "body": dead.body, "deliveries": dead.deliveries}
 
 
-def _delivery(row: sa.Row[Any], organization: OrganizationId, token: str) -> Delivery:
-    values = cast("tuple[int, str, str, int, int]", tuple(row))
-    position, queue, body, deliveries, attempts = values
-    message, fault = unseal(body, queue)
-    return Delivery(message, organization, queue, str(position), token, deliveries + 1, attempts + 1, fault)
+def _delivery(row: Found, organization: OrganizationId, token: str) -> Delivery:
+    message, fault = unseal(row.body, row.queue)
+    handle = str(row.position)
+    return Delivery(message, organization, row.queue, handle, token, row.deliveries, row.attempts, fault)
 
 
 def _letter(row: sa.Row[Any], queue: str) -> DeadLetter:
@@ -483,5 +465,13 @@ async def open_backend(setup: Setup) -> DatabaseBackend:
     """
     if setup.database is None:
         raise InvalidInput("The bus is to be kept in the database, and none was given.")
-    clock = steady_clock if isinstance(setup.database.store, SqliteStore) else server_clock
-    return DatabaseBackend(setup.database, setup.limits, clock)
+    store = setup.database.store
+    if isinstance(store, SqliteStore):
+        # the clock of one machine, which is never set
+        return DatabaseBackend(setup.database, OnSqlite(store), setup.limits, time.monotonic)
+    from bullpen.kernel.bus.backends._on_postgres import OnPostgres  # its driver is an extra
+    from bullpen.kernel.storage.postgres import PostgresStore
+
+    if not isinstance(store, PostgresStore):
+        raise InvalidInput(f"The bus cannot be kept in a {type(store).__name__}.")
+    return DatabaseBackend(setup.database, OnPostgres(store), setup.limits)

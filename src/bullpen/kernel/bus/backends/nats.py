@@ -63,13 +63,17 @@ REFUSED = 10077  # the stream, or the subject, is full
 
 @dataclass(slots=True)
 class _Place:
-    """A queue on the server. ``seen`` is the last message it had when this run of the server was first met."""
+    """A queue on the server. ``seen`` is the last message it had when this run of the server was first met.
+
+    ``swept``: nothing of that time is left which was acknowledged.
+    """
 
     stream: str
     subject: str
     pulls: tuple["_Pull", ...]
     server: str = ""
     seen: int = 0
+    swept: bool = False
 
 
 @dataclass(slots=True)
@@ -77,6 +81,7 @@ class _Pull:
     """A consumer, and the inbox it sends to."""
 
     consumer: str
+    subject: str
     inbox: Subscription
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
@@ -141,6 +146,8 @@ class NatsBackend:
                     if len(claimed) < limit and level < len(place.pulls):
                         messages = await self._pull(place, place.pulls[level], limit - len(claimed))
                         claimed += [self._delivery(organization, queue, place, one) for one in messages]
+            for _, place in () if claimed else places:
+                await self._sweep(place)
         self._lease(claimed, started)
         return claimed
 
@@ -287,6 +294,7 @@ class NatsBackend:
         """See ``Backend.depth``."""
         with _nats_errors():
             place = await self._place(organization, queue)
+            await self._sweep(place)
             infos = [await self._js.consumer_info(place.stream, pull.consumer) for pull in place.pulls]
             ready = sum(info.num_pending or 0 for info in infos)
             kept = (await self._js.stream_info(place.stream, f"{place.subject}.>")).state.subjects or {}
@@ -368,7 +376,7 @@ class NatsBackend:
         )
         await self._js.add_consumer(stream, config)  # pyright: ignore[reportUnknownMemberType]
         inbox = await self.client.subscribe(f"{self.client.new_inbox()}.*")  # pyright: ignore[reportUnknownMemberType]
-        return _Pull(name, inbox)
+        return _Pull(name, subject, inbox)
 
     async def _meet(self, place: _Place) -> None:
         """Find out what the stream had when this run of the server was first met, by whichever client."""
@@ -382,7 +390,24 @@ class NatsBackend:
             if error.err_code != REFUSED:
                 raise
             place.seen = int((await self._js.get_last_msg(STARTS, subject)).data or b"0")
-        place.server = server
+        place.server, place.swept = server, False
+        await self._sweep(place)
+
+    async def _sweep(self, place: _Place) -> None:
+        """Take out what a server that was killed had noted as acknowledged, and had not yet removed.
+
+        It hands that out to nobody, but it would count as held, and fill the queue.
+        """
+        if place.swept:
+            return
+        ended = True
+        for pull in place.pulls:
+            info = await self._js.consumer_info(place.stream, pull.consumer)
+            floor = info.ack_floor.stream_seq if info.ack_floor else 0
+            if floor:
+                await self._js.purge_stream(place.stream, seq=floor + 1, subject=pull.subject)
+            ended &= floor >= place.seen or not (info.num_pending or info.num_ack_pending)
+        place.swept = ended
 
     def _server(self) -> str:
         """Which run of the server we talk to; every start has a name of its own."""
