@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bullpen.agents.opening import Found
     from bullpen.flow.improve.means import Means
     from bullpen.flow.team_folder import TeamPlace
-    from bullpen.flow.teams.run import OnProgress
+    from bullpen.flow.teams.state import OnProgress
     from bullpen.flow.workflows.work_item import Bench
     from bullpen.kernel.durable import DurableEngine, Fleet, TakenOver
 

@@ -17,7 +17,8 @@ from bullpen.flow.teams.base import Member, TeamReport
 from bullpen.flow.teams.desk import Desk
 from bullpen.flow.teams.folder import TeamFolder
 from bullpen.flow.teams.members import Bench, fleet_members, role_members
-from bullpen.flow.teams.run import OnProgress, TeamMeans, run_team
+from bullpen.flow.teams.run import run_team
+from bullpen.flow.teams.state import OnProgress, TeamMeans
 from bullpen.kernel.storage.database import Database
 from bullpen.models.registry import Models
 from bullpen.sandbox.base import Sandbox
