@@ -21,15 +21,16 @@ async def end_without(team: Team, ended: Sequence[Kept]) -> None:
     """End tasks that are not to be done (any more); those who work on them are stopped."""
     names = {one.task for one in ended}
     stopped = [run for run, one in team.working.items() if one.given.task in names]
-    cancelled = {team.working[run].given.task: team.working[run] for run in stopped}
+    given = [team.working[run].given for run in stopped]
     await stop_all(team, stopped)
+    by_task = {one.task: one for one in ended}
     async with team.writing() as uow:
+        for attempt in given:
+            one = by_task[attempt.task]
+            handed = Handed(done=False, summary=one.summary)
+            await end_attempt(uow, team.session, attempt, AttemptState.CANCELLED, handed, then=one.state)
         for one in ended:
-            if one.task in cancelled:
-                handed = Handed(done=False, summary=one.summary)
-                given = cancelled[one.task].given
-                await end_attempt(uow, team.session, given, AttemptState.CANCELLED, handed, then=one.state)
-            else:
+            if one.task not in {attempt.task for attempt in given}:
                 await move_task(uow, team.session, one.task, one.state, one.summary)
     for one in ended:
         team.states[one.task] = one.state
@@ -38,6 +39,7 @@ async def end_without(team: Team, ended: Sequence[Kept]) -> None:
 
 
 async def stop_all(team: Team, runs: Sequence[asyncio.Task[Handed]]) -> None:
+    """Stop these attempts, and wait until they have let go."""
     for run in runs:
         run.cancel()
     if runs:
@@ -47,6 +49,7 @@ async def stop_all(team: Team, runs: Sequence[asyncio.Task[Handed]]) -> None:
 
 
 async def conclude(team: Team, end: Standing) -> TeamReport:
+    """Put the end together, and record it."""
     conclusion = team.course.conclude(team.results())
     state, reason = end.verdict, end.reason
     if state is TaskState.DONE and not conclusion.reached:

@@ -4,24 +4,26 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from bullpen.domain.errors import BullpenError
 from bullpen.domain.ids import TaskId
 from bullpen.domain.money import Money
 from bullpen.domain.task import TaskState
 from bullpen.flow.schedule.assign import assign
-from bullpen.flow.schedule.base import Agent, Choice, Job
+from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice
 from bullpen.flow.teams.actions import Given, assign_task
-from bullpen.flow.teams.base import Assignment, Handed, Kept, Member
+from bullpen.flow.teams.base import Assignment, Handed, Kept, Member, Results
 from bullpen.flow.teams.ending import end_without
 from bullpen.flow.teams.state import Team, Working
 from bullpen.flow.teams.words import told
 
 
-async def assign_ready(team: Team, ready: Sequence[TaskId]) -> None:
+async def assign_ready(team: Team, ready: Sequence[TaskId]) -> tuple[Job, ...]:
+    """Give ready tasks to agents; those that could be done, but found nobody free."""
     at = time.monotonic()
     jobs = [
-        _constrained(team, name)
+        constrained(team, name)
         for name in ready
         if team.not_before.get(name, 0.0) <= at and name not in team.asked
     ]
@@ -30,21 +32,33 @@ async def assign_ready(team: Team, ready: Sequence[TaskId]) -> None:
         why = {name: f"a person must decide: {team.asked[name].reason}" for name in held_back}
         await end_without(team, [Kept(name, TaskState.CANCELLED, summary=why[name]) for name in held_back])
     if not jobs:
-        return
-    agents = _agents(team)
+        return ()
+    agents = agents_of(team)
     round_ = assign(agents, jobs, at)
     by_task = {job.task: job for job in jobs}
     chosen = [one for one in round_.placed if not _had_better_wait(one, by_task[one.task], agents)]
-    hopeless = [one for one in round_.waiting if one.hopeless]
-    if not chosen and not team.working and at - team.moved_at > team.policy.patience:
-        hopeless = list(round_.waiting)
+    hopeless = _hopeless(team, round_.waiting, at) if not chosen else _never(team, round_.waiting)
     if hopeless:
         ended = [Kept(one.task, TaskState.FAILED, summary=one.reason) for one in hopeless]
         await end_without(team, ended)
-    await _give(team, chosen, by_task)
+    await give(team, chosen, by_task)
+    lost = {one.task for one in hopeless}
+    return tuple(by_task[one.task] for one in round_.waiting if one.task not in lost)
 
 
-def _constrained(team: Team, name: TaskId) -> Job:
+def _hopeless(team: Team, waiting: Sequence[NoChoice], at: float) -> Sequence[NoChoice]:
+    """What nobody will do: where nothing has moved for long, all that waits."""
+    if not team.working and at - team.moved_at > team.policy.patience:
+        return waiting
+    return _never(team, waiting)
+
+
+def _never(team: Team, waiting: Sequence[NoChoice]) -> Sequence[NoChoice]:
+    """What nobody of the team can do; where others may join, that is not known."""
+    return [one for one in waiting if one.hopeless] if team.means.newcomers is None else ()
+
+
+def constrained(team: Team, name: TaskId) -> Job:
     """The job with who may not do it, and who must, as of now."""
     one, job = team.tasks[name], team.jobs[name]
     not_by = {agent for other in one.not_by for agent in team.doers.get(other, ())}
@@ -55,7 +69,8 @@ def _constrained(team: Team, name: TaskId) -> Job:
     return replace(job, not_by=frozenset(not_by), capabilities=wanted)
 
 
-def _agents(team: Team) -> list[Agent]:
+def agents_of(team: Team) -> list[Agent]:
+    """The members as the scheduler sees them, with what they work on now."""
     load: dict[str, int] = {}
     for one in team.working.values():
         load[one.given.agent] = load.get(one.given.agent, 0) + 1
@@ -84,13 +99,16 @@ def _had_better_wait(choice: Choice, job: Job, agents: Sequence[Agent]) -> bool:
     )
 
 
-async def _give(team: Team, chosen: Sequence[Choice], jobs: Mapping[TaskId, Job]) -> None:
+async def give(
+    team: Team,
+    chosen: Sequence[Choice],
+    jobs: Mapping[TaskId, Job],
+    second: Mapping[TaskId, str] | None = None,
+) -> None:
+    """Record who was given what, and set them to work. ``second`` are reasons for second runs, by task."""
     if not chosen:
         return
-    given = [
-        Given(one.task, team.numbers[one.task] + 1, one.agent, jobs[one.task].capabilities, one.reason)
-        for one in chosen
-    ]
+    given = [_given(team, one, jobs[one.task], (second or {}).get(one.task, "")) for one in chosen]
     async with team.writing() as uow:
         for one in given:
             await assign_task(uow, team.session, one)
@@ -98,13 +116,22 @@ async def _give(team: Team, chosen: Sequence[Choice], jobs: Mapping[TaskId, Job]
     for one in given:
         team.numbers[one.task] = one.number
         team.states[one.task] = TaskState.RUNNING
-        task = team.tasks[one.task]
-        text = told(team.course, task, results)
-        assignment = Assignment(team.session, task.node, one.number, text, task.input, team.policy.seconds)
-        run = asyncio.create_task(_work(team.members[one.agent], assignment))
-        team.working[run] = Working(one, time.monotonic(), jobs[one.task])
-        team.tell(f"{task.node.title} -> {one.reason}")
+        run = asyncio.create_task(_work(team.members[one.agent], _assignment(team, one, results)))
+        team.working[run] = Working(one, time.monotonic(), jobs[one.task], second=second is not None)
+        team.tell(f"{team.tasks[one.task].node.title} -> {one.reason}")
     team.moved_at = time.monotonic()
+
+
+def _given(team: Team, one: Choice, job: Job, why: str) -> Given:
+    reason = f"{one.reason}; a second run: {why}" if why else one.reason
+    return Given(one.task, team.numbers[one.task] + 1, one.agent, job.capabilities, reason)
+
+
+def _assignment(team: Team, one: Given, results: Results) -> Assignment:
+    task = team.tasks[one.task]
+    text = told(team.course, task, results)
+    claim = partial(team.claim, one.task, one.number)
+    return Assignment(team.session, task.node, one.number, text, task.input, team.policy.seconds, claim)
 
 
 async def _work(member: Member, assignment: Assignment) -> Handed:

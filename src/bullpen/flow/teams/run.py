@@ -19,10 +19,12 @@ from bullpen.flow.teams.collecting import LOOK_SECONDS, collect, wait
 from bullpen.flow.teams.ending import conclude, end_without, stop_all
 from bullpen.flow.teams.giving import assign_ready
 from bullpen.flow.teams.mail import open_mail
+from bullpen.flow.teams.overtaking import make_way, second_runs
 from bullpen.flow.teams.standing import Standing, standing
 from bullpen.flow.teams.state import Team, TeamMeans
 from bullpen.kernel.sync.base import lock
 from bullpen.kernel.sync.waiting import held
+from bullpen.sessions.actions import join_session
 from bullpen.sessions.queries import get_session
 from bullpen.work.queries import list_tasks
 
@@ -63,6 +65,7 @@ async def run_team(
 async def _to_the_end(team: Team) -> Standing:
     while True:
         await _look_at_people(team)
+        await _welcome(team)
         now_standing = standing(list(team.tasks.values()), team.states, team.kept, team.policy)
         if now_standing.verdict.is_final:
             return now_standing
@@ -70,7 +73,11 @@ async def _to_the_end(team: Team) -> Standing:
             await end_without(team, now_standing.skip)
             continue
         if not team.paused:
-            await assign_ready(team, now_standing.ready)
+            waiting = await assign_ready(team, now_standing.ready)
+            if await make_way(team, waiting):
+                continue
+            if not waiting:
+                await second_runs(team)
         await wait(team)
         await collect(team)
 
@@ -90,3 +97,21 @@ async def _look_at_people(team: Team) -> None:
     ]
     if cancelled:
         await end_without(team, cancelled)
+
+
+async def _welcome(team: Team) -> None:
+    """Let those take part who have joined."""
+    if team.means.newcomers is None:
+        return
+    seen = await team.means.newcomers()
+    for refused in seen.refused:
+        team.tell(refused)
+    if not seen.members:
+        return
+    async with team.writing() as uow:
+        for one in seen.members:
+            await join_session(uow, team.session, one.id)
+    team.members = {**team.members, **{one.id: one for one in seen.members}}
+    if team.mail is not None:
+        team.mail = await open_mail(team.means.database, team.means.actor, team.session, team.members)
+    team.tell(f"{', '.join(one.id for one in seen.members[:5])}: may take part from now on")

@@ -1,6 +1,7 @@
 """A team at work: what is in the rows, in memory, and with agents now."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from bullpen.domain.task import TaskState
 from bullpen.flow.schedule.base import Job
 from bullpen.flow.schedule.intents import Overlap
 from bullpen.flow.schedule.record import Record
+from bullpen.flow.schedule.running import Running
 from bullpen.flow.teams.actions import Given
 from bullpen.flow.teams.base import Course, Handed, Kept, Member, Progress, TeamPolicy, TeamTask
 from bullpen.flow.teams.intents import Imports
@@ -123,3 +125,23 @@ def job_of(team: Team, one: TeamTask) -> Job:
     wanted = one.node.capabilities or (f"role:{one.node.role}",)
     organization = team.means.actor.organization_id
     return Job(one.id, wanted, organization, team.session, one.priority, submitted_at=now())
+
+
+def kind_of(job: Job) -> str:
+    """By what durations of tasks are compared."""
+    return " ".join(job.capabilities)
+
+
+def running_of(team: Team, one: Working) -> Running:
+    """An attempt as the scheduler sees it. Times are of this process; its time limit is kept elsewhere."""
+    return Running(
+        one.job,
+        one.given.agent,
+        one.given.number,
+        one.began,
+        math.inf,
+        kind_of(one.job),
+        resumable=team.members[one.given.agent].resumes,
+        kept="the files as they are",
+        speculative=one.second,
+    )
