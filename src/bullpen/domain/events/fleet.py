@@ -1,4 +1,4 @@
-"""The agents there are beside the roster: who came, changed, went, broke, and was stopped by a person."""
+"""Who works: agents beside the roster that came, changed, went, broke or were stopped; workers that cannot help."""
 
 from dataclasses import dataclass
 
@@ -50,3 +50,11 @@ class AgentRestarted(Event):
 
     namespace: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerDisqualified(Event):
+    """On a machine the session's tests do not come out as they did before any change: it takes no items."""
+
+    host: str
+    reason: str

@@ -17,7 +17,7 @@ from bullpen.flow.context.errand import context_event, errand_text, errand_windo
 from bullpen.flow.context.window import windowed
 from bullpen.flow.improve.bench import ItemWorktree
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad
+from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad, money_spent
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.models.facts import Facts
 from bullpen.models.registry import Models
@@ -61,13 +61,11 @@ class Crew:
         Raises:
             LimitExceeded: the session's budget is used up.
         """
-        card = self._within_budget(self.roster.card(errand.role), session)
+        card = await self._within_budget(self.roster.card(errand.role), session)
         agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools)))
         text = await self._text(session, errand)
         task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.means.settings.agent_seconds)
-        result = await agent.process(task, self._context(session, errand))
-        session.spent += result.used.cost
-        return result
+        return await agent.process(task, self._context(session, errand))
 
     async def _text(self, session: ImproveSession, errand: Errand) -> str:
         """The errand's words, with what earlier sessions of the project left; who takes part is told."""
@@ -80,12 +78,13 @@ class Crew:
                 uow.record(session.id, context_event(errand.task, window))
         return errand_text(window)
 
-    def _within_budget(self, card: Card, session: ImproveSession) -> Card:
-        """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""
+    async def _within_budget(self, card: Card, session: ImproveSession) -> Card:
+        """The card, with no more to spend than all processes have left; a budget of nothing means no limit for free models only."""
         budget = session.options.budget
         if budget == Money():
             return card
-        left = Money(budget.micro_usd - session.spent.micro_usd)
+        spent = await money_spent(self.means, session)
+        left = Money(budget.micro_usd - spent.micro_usd)
         if left <= Money():
             raise LimitExceeded(
                 f"The budget of {budget} is used up.", remedy="Run again with a larger --budget."
