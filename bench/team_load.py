@@ -41,7 +41,8 @@ from bullpen.flow.teams.base import (
     TeamTask,
 )
 from bullpen.flow.teams.queries import Attempt, AttemptState, list_attempts
-from bullpen.flow.teams.run import TeamMeans, run_team
+from bullpen.flow.teams.run import run_team
+from bullpen.flow.teams.state import TeamMeans
 from bullpen.flow.trees.plan import PlannedTask
 from bullpen.kernel.bus.log import EventLog, replay
 from bullpen.kernel.storage.database import Database, open_store

@@ -16,9 +16,12 @@ from bullpen.kernel.storage.database import Database, open_store
 from bullpen.sandbox.base import Probe
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bullpen.agents.opening import Found
     from bullpen.flow.improve.means import Means
     from bullpen.flow.team_folder import TeamPlace
-    from bullpen.flow.teams.run import OnProgress
+    from bullpen.flow.teams.state import OnProgress
     from bullpen.flow.workflows.work_item import Bench
     from bullpen.kernel.durable import DurableEngine, Fleet, TakenOver
 
@@ -162,6 +165,19 @@ async def _record_taken(records: Records, taken: "TakenOver") -> None:
     async with records.database.transaction(records.actor) as uow:
         if await find_session(uow, session_id) is not None:
             uow.record(session_id, WorkReclaimed(taken.run, taken.executor, taken.attempts))
+
+
+@asynccontextmanager
+async def open_agents(records: Records, repository: "Path | None" = None) -> "AsyncGenerator[Found]":
+    """The agents there are beside the roster: of the home's folder ``agents``, of a repository, of plugins, and those
+    that registered.
+    """
+    from bullpen.agents.discovery import Source
+    from bullpen.agents.opening import Places, open_fleet
+
+    places = Places((Source(records.settings.home / "agents"),), repository)
+    async with open_fleet(records.database, records.actor, places) as found:
+        yield found
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from pydantic_core import PydanticSerializationError
 
+from bullpen.agents import tables as _agent_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.analysis import tables as _analysis_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.domain.actor import Actor, Scope, local_person
 from bullpen.domain.errors import Conflict, InvalidInput, NotFound, Unavailable

@@ -111,7 +111,7 @@ def discover(
     for source in sources:
         for entry in _entries(source, refused):
             one = seen[entry] = _look(entry, source, past.seen.get(entry))
-            clash = _clash(one.registration, agents, names, entry) if one.registration else one.refused
+            clash = clash_of(one.registration, agents, names, str(entry)) if one.registration else one.refused
             if clash:
                 refused.append(clash)
             elif one.registration:
@@ -135,15 +135,16 @@ async def watch(folders: Sequence[Path]) -> AsyncIterator[None]:
         yield
 
 
-def _clash(
-    one: Registration, agents: Mapping[Key, Registration], taken: frozenset[str], entry: Path
+def clash_of(
+    one: Registration, agents: Mapping[Key, Registration], taken: frozenset[str], entry: str
 ) -> Quarantined | None:
+    """Why an agent from ``entry`` cannot have its name; None if it can."""
     other = agents.get((one.namespace, one.name))
     if other is not None:
         where = other.folder / (other.entry or "")
-        return Quarantined(str(entry), f"The name {one.name!r} is registered already, by {where}.")
+        return Quarantined(entry, f"The name {one.name!r} is registered already, by {where}.")
     if one.name in taken:
-        return Quarantined(str(entry), f"The name {one.name!r} belongs to a role of the roster.")
+        return Quarantined(entry, f"The name {one.name!r} belongs to a role of the roster.")
     return None
 
 
@@ -195,13 +196,28 @@ def _look(entry: Path, source: Source, before: Seen | None) -> Seen:
     try:
         if before and before.mark == _marks(entry, before.registration):
             return before
-        registration = _admit(_read(entry, source), source)
+        registration = read_registration(entry, source)
         return Seen(_marks(entry, registration), replace(registration, generation=generation + 1))
     except BullpenError as error:
         refusal = Quarantined(str(entry), f"{error.sentence} {error.remedy}".strip())
         return Seen(_marks(entry, None), refused=refusal)
     except OSError as error:
         return Seen((), refused=Quarantined(str(entry), f"It cannot be read: {error.strerror}."))
+
+
+def read_registration(entry: Path, source: Source) -> Registration:
+    """The agent of one entry of a folder: an executable, a manifest, or a folder with both.
+
+    Raises:
+        InvalidInput, NotFound, PermissionRefused: what is wrong with it, and the remedy.
+        OSError: it cannot be read.
+    """
+    return _admit(_read(entry, source), source)
+
+
+def digest_of(content: bytes) -> str:
+    """The revision of an agent whose manifest and program are ``content``: 12 hexadecimal digits of SHA-256."""
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _marks(entry: Path, registration: Registration | None) -> _Mark:
@@ -245,18 +261,18 @@ def _read(entry: Path, source: Source) -> Registration:
             f"{entry.name}: command: an executable that carries its manifest is its own command."
         )
     _check_program(entry)
-    return Registration(manifest, source.folder, entry.name, _digest(content), source.namespace)
+    return Registration(manifest, source.folder, entry.name, digest_of(content), source.namespace)
 
 
 def _with_manifest(entry: Path, source: Source) -> Registration:
     content = read_bytes(source.folder, entry.name)
     manifest = parse_manifest(content, entry.name)
     if manifest.kind in ("remote", "coding_cli") or not _local(manifest):
-        return Registration(manifest, source.folder, "", _digest(content), source.namespace)
+        return Registration(manifest, source.folder, "", digest_of(content), source.namespace)
     program = _program(entry, manifest)
     _check_program(source.folder / program)
     whole = content + read_bytes(source.folder, program)
-    return Registration(manifest, source.folder, program, _digest(whole), source.namespace)
+    return Registration(manifest, source.folder, program, digest_of(whole), source.namespace)
 
 
 def _local(manifest: Manifest) -> bool:
@@ -286,14 +302,14 @@ def _nested(entry: Path, source: Source) -> Registration:
     content = read_bytes(entry, names[0])
     manifest = parse_manifest(content, f"{entry.name}/{names[0]}")
     if manifest.kind in ("remote", "coding_cli"):
-        return Registration(manifest, entry, "", _digest(content), source.namespace)
+        return Registration(manifest, entry, "", digest_of(content), source.namespace)
     if not manifest.command and not manifest.adapter:
         raise InvalidInput(f"{entry.name}/{names[0]}: command: missing.")
     if _local(manifest):
         program = manifest.command[0].removeprefix("./")
         content += read_bytes(entry, program)
         _check_program(entry / program)
-    return Registration(manifest, entry, "", _digest(content), source.namespace)
+    return Registration(manifest, entry, "", digest_of(content), source.namespace)
 
 
 def _check_program(program: Path) -> None:
@@ -305,10 +321,6 @@ def _check_program(program: Path) -> None:
             f"{program.name}: the sandbox's user may not read and run it.",
             remedy=f"chmod o+rx {program.name}",
         )
-
-
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _admit(one: Registration, source: Source) -> Registration:

@@ -5,7 +5,7 @@ Idle agents are rows of values: no process, no timer, no task. Ten thousand of t
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import PurePosixPath
 from typing import Protocol, runtime_checkable
@@ -50,6 +50,26 @@ class Examined(Protocol):
         ...
 
 
+class Ledger(Protocol):
+    """Where it is kept how agents fare, for all processes. Health that is given back counts the runs of all of them."""
+
+    async def begin(self, key: Key, one: Registration, admit: Callable[[Health], None]) -> tuple[str, Health]:
+        """Count one more task, unless ``admit`` refuses; the run's id."""
+        ...
+
+    async def end(self, key: Key, one: Registration, run: str, change: Callable[[Health], Health]) -> Health:
+        """A task has ended."""
+        ...
+
+    async def learn(self, key: Key, one: Registration, change: Callable[[Health], Health]) -> Health:
+        """Something else became known of it."""
+        ...
+
+    async def read(self, agents: Mapping[Key, Registration]) -> Mapping[Key, Health]:
+        """How they fare, those of which nothing is known left out."""
+        ...
+
+
 KINDS: ExtensionPoint[Kind] = ExtensionPoint("bullpen.agents.kinds", "KIND")
 
 
@@ -65,10 +85,14 @@ class Candidate:
 
 @dataclass(slots=True)
 class Fleet:
-    """See the module. ``clock`` counts seconds and never goes back."""
+    """See the module. ``clock`` counts seconds, without a ledger such that never go back.
+
+    With a ``ledger`` the health of the agents is that of all processes; ``refresh`` takes over what others learnt.
+    """
 
     means: Means = field(default_factory=Means)
     clock: Callable[[], float] = time.monotonic
+    ledger: Ledger | None = None
     agents: dict[Key, Registration] = field(default_factory=dict[Key, Registration])
     quarantined: tuple[Quarantined, ...] = ()
     _health: dict[Key, Health] = field(default_factory=dict[Key, Health])
@@ -127,9 +151,8 @@ class Fleet:
             Unavailable: it is drained or stopped; the sentence says why and for how long.
         """
         registration = self._known(key)
-        self._admit(key, registration)
-        started = self.clock()
-        self._health[key] = began(self.health(key))
+        run = await self._begin(key, registration)
+        started = time.monotonic()
         try:
             agent = await self._made_ready(key, registration)
             result = await agent.process(task, context)
@@ -141,10 +164,12 @@ class Fleet:
                 Ending.FAILED, error.sentence, seen=f"{error.sentence} {error.remedy}".strip()
             )
         except BaseException:
-            self._health[key] = let_go(self.health(key))
+            await asyncio.shield(self._end(key, registration, run, let_go))
             raise
-        now = self.clock()
-        self._health[key] = ended(self.health(key), result, capability, now - started, now)
+        now, seconds = self.clock(), time.monotonic() - started
+        await self._end(
+            key, registration, run, lambda health: ended(health, result, capability, seconds, now)
+        )
         return result
 
     async def process_anywhere(
@@ -185,6 +210,11 @@ class Fleet:
             tasks = [group.create_task(one(key)) for key in keys]
         return dict(task.result() for task in tasks)
 
+    async def refresh(self) -> None:
+        """Take over from the ledger what other processes learnt, and what people stopped."""
+        if self.ledger is not None:
+            self._health.update(await self.ledger.read(self.agents))
+
     async def cleanup(self) -> None:
         """Let go of every agent that was made ready."""
         ready, self._ready = self._ready, {}
@@ -198,8 +228,33 @@ class Fleet:
             checkup = Checkup(alive=False, error=error.sentence)
         else:
             checkup = await agent.examine(sandbox) if isinstance(agent, Examined) else Checkup(alive=True)
-        self._health[key] = examined(self.health(key), checkup, self.clock())
+        await self._learn(key, lambda health: examined(health, checkup, self.clock()))
         return checkup
+
+    async def _begin(self, key: Key, registration: Registration) -> str:
+        """Count one more task, if the agent may take it."""
+        if self.ledger is None:
+            self._admit(registration, self.health(key))
+            self._health[key] = began(self.health(key))
+            return ""
+        run, self._health[key] = await self.ledger.begin(
+            key, registration, lambda health: self._admit(registration, health)
+        )
+        return run
+
+    async def _end(
+        self, key: Key, registration: Registration, run: str, change: Callable[[Health], Health]
+    ) -> None:
+        if self.ledger is None:
+            self._health[key] = change(self.health(key))
+        else:
+            self._health[key] = await self.ledger.end(key, registration, run, change)
+
+    async def _learn(self, key: Key, change: Callable[[Health], Health]) -> None:
+        if self.ledger is None or key not in self.agents:
+            self._health[key] = change(self.health(key))
+        else:
+            self._health[key] = await self.ledger.learn(key, self.agents[key], change)
 
     async def _made_ready(self, key: Key, registration: Registration) -> Agent:
         """The agent itself; made on its first task."""
@@ -215,8 +270,8 @@ class Fleet:
             raise NotFound(f"There is no agent {key[1]!r}{f' in {key[0]}' if key[0] else ''}.")
         return self.agents[key]
 
-    def _admit(self, key: Key, registration: Registration) -> None:
-        health, now = self.health(key), self.clock()
+    def _admit(self, registration: Registration, health: Health) -> None:
+        now = self.clock()
         standing = health.standing(now)
         if standing is Standing.STOPPED:
             raise Unavailable(f"{registration.name} is stopped: {health.stopped}.")

@@ -76,7 +76,7 @@ class Manifest:
 
     ``health`` is a command that ends with 0 while the agent is well, ``needs`` are programs it calls. ``adapter`` names
     a coding CLI, ``secret`` the secret whose value the broker adds outside the sandbox, ``url`` where a remote one is, or the interface of its
-    model. ``env`` are variables of an ACP agent; {broker} and {token} in them stand for what the broker gives it.
+    model. One that ``resumes`` goes on from the files as it left them when it was stopped. ``env`` are variables of an ACP agent; {broker} and {token} in them stand for what the broker gives it.
     """
 
     name: str
@@ -92,6 +92,7 @@ class Manifest:
     secret: str = ""
     url: str = ""
     env: tuple[tuple[str, str], ...] = ()
+    resumes: bool = False
     limits: AgentLimits = field(default_factory=AgentLimits)
 
 
@@ -148,6 +149,7 @@ class _Manifest(BaseModel):
     url: (
         Annotated[str, Field(pattern=r"^https?://[^\s/?#@]+(?:[/?][^\s#]*)?$", max_length=2000)] | Literal[""]
     ) = ""
+    resumes: bool = False
     env: Annotated[dict[Variable, Argument], Field(max_length=64)] = Field(default_factory=dict)
     limits: LimitsForm = Field(default_factory=LimitsForm)
 

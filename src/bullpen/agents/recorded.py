@@ -7,14 +7,17 @@ so accounts, live views and replays need not know what kind of agent it was.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from bullpen.agents.base import AgentResult, AgentTask, Ending, Used
+from bullpen.agents.discovery import Registration
 from bullpen.agents.manifest import AgentLimits
 from bullpen.domain.errors import AWAY, BullpenError, LimitExceeded
 from bullpen.domain.events import Event
 from bullpen.domain.events.agent import AgentStarted, AgentStopped, ModelReplied, NoteTaken
 from bullpen.domain.money import Money
-from bullpen.tools.base import CallKey, ToolContext
+from bullpen.sandbox.base import Sandbox
+from bullpen.tools.base import CallKey, ToolContext, need
 from bullpen.tools.text import cut
 
 LONGEST_NOTE = 4_096  # characters
@@ -139,6 +142,23 @@ async def recorded(
     result, tree = await _left(record, result)
     await _stop(record, result, tree)
     return result
+
+
+async def recorded_in_sandbox(
+    registration: Registration,
+    task: AgentTask,
+    context: ToolContext,
+    work: Callable[[Sandbox, Record], Awaitable[AgentResult]],
+) -> AgentResult:
+    """The same for an agent that has a manifest and runs in the task's sandbox.
+
+    Raises:
+        Missing: the task has no sandbox.
+    """
+    sandbox, manifest = need(context.sandbox, "sandbox"), registration.manifest
+    return await recorded(
+        manifest.name, registration.title, manifest.limits, task, context, partial(work, sandbox)
+    )
 
 
 async def _held(record: Record, work: Callable[[Record], Awaitable[AgentResult]]) -> AgentResult:

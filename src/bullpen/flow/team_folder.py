@@ -5,19 +5,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bullpen.agents.discovery import Source, discover
-from bullpen.agents.fleet import Fleet
+from bullpen.agents.discovery import Source
+from bullpen.agents.opening import Places, open_fleet
 from bullpen.agents.registry import load_roster
 from bullpen.domain.actor import Actor
-from bullpen.domain.errors import Conflict, InvalidInput
+from bullpen.domain.errors import Conflict
 from bullpen.domain.ids import SessionId
 from bullpen.domain.task import TaskState
 from bullpen.flow.patterns.base import PATTERNS, Brief
-from bullpen.flow.teams.base import Member, TeamReport
+from bullpen.flow.teams.base import Member, Progress, TeamReport
 from bullpen.flow.teams.desk import Desk
 from bullpen.flow.teams.folder import TeamFolder
+from bullpen.flow.teams.joining import aside, joining
 from bullpen.flow.teams.members import Bench, fleet_members, role_members
-from bullpen.flow.teams.run import OnProgress, TeamMeans, run_team
+from bullpen.flow.teams.run import run_team
+from bullpen.flow.teams.state import OnProgress, TeamMeans
 from bullpen.kernel.storage.database import Database
 from bullpen.models.registry import Models
 from bullpen.sandbox.base import Sandbox
@@ -43,8 +45,10 @@ class TeamPlace:
 async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) -> TeamReport:
     """Run a team, or go on with it where the session was begun before. Its files are in ``files_of``.
 
+    Agents that appear in its folder meanwhile take part; faulty ones are set aside, and told of.
+
     Raises:
-        InvalidInput: an agent is faulty, or the pattern's options do not fit.
+        InvalidInput: the pattern's options do not fit.
         NotFound: there is no such pattern.
         Conflict: the session is one of another kind or folder, or has ended.
     """
@@ -52,16 +56,19 @@ async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) 
     files = files_of(place.home, session_id)
     scratch = files.parent / "attempts"
     bench = Bench(place.database, place.actor, place.sandbox, Desk(files, scratch))
-    fleet = Fleet()
-    members = _members(fleet, place, team, bench)
-    course = pattern(Brief(team.goal, {one.id: frozenset(one.capabilities) for one in members}, team.options))
-    await _open(place, team, session_id)
-    _prepare(team.workspace, files, scratch)
-    means = TeamMeans(place.database, place.actor, place.on_progress)
-    try:
+    async with (
+        open_fleet(place.database, place.actor, _places(place, team)) as found,
+        joining(found, bench, _folders(place, team)) as joined,
+    ):
+        for one in found.fleet.quarantined:
+            place.on_progress(Progress(aside(one), 0, 0, 0, 0.0))
+        members = [*fleet_members(found.fleet, bench), *_roles(place, team, bench)]
+        able = {one.id: frozenset(one.capabilities) for one in members}
+        course = pattern(Brief(team.goal, able, team.options))
+        await _open(place, team, session_id)
+        _prepare(team.workspace, files, scratch)
+        means = TeamMeans(place.database, place.actor, place.on_progress, newcomers=joined.newcomers)
         return await run_team(means, session_id, course, members, team.policy)
-    finally:
-        await fleet.cleanup()
 
 
 def files_of(home: Path, session_id: SessionId) -> Path:
@@ -111,11 +118,17 @@ def _prepare(source: Path, files: Path, scratch: Path) -> None:
     partial.rename(files)
 
 
-def _members(fleet: Fleet, place: TeamPlace, team: TeamFolder, bench: Bench) -> Sequence[Member]:
-    roster = load_roster()
-    found = discover([Source(team.agents, trusted=False)], taken=roster.cards)
-    if found.quarantined:
-        faults = "; ".join(f"{one.source}: {one.reason}" for one in found.quarantined)
-        raise InvalidInput(f"An agent of the team cannot be used: {faults}")
-    fleet.register(found)
-    return [*fleet_members(fleet, bench), *role_members(roster, place.models, team.roles, bench)]
+def _places(place: TeamPlace, team: TeamFolder) -> Places:
+    """The team's own agents, which are not trusted; those of the house where the team asks for them."""
+    own = Source(team.agents, trusted=False)
+    if not team.fleet:
+        return Places((own,), plugins=False, registered=False)
+    return Places((own, Source(place.home / "agents")))
+
+
+def _folders(place: TeamPlace, team: TeamFolder) -> list[Path]:
+    return [team.agents, *([place.home / "agents"] if team.fleet else [])]
+
+
+def _roles(place: TeamPlace, team: TeamFolder, bench: Bench) -> Sequence[Member]:
+    return role_members(load_roster(), place.models, team.roles, bench) if team.roles else ()

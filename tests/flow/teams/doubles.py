@@ -20,7 +20,8 @@ from bullpen.flow.teams.base import (
     TeamReport,
     TeamTask,
 )
-from bullpen.flow.teams.run import TeamMeans, run_team
+from bullpen.flow.teams.run import run_team
+from bullpen.flow.teams.state import TeamMeans
 from bullpen.flow.trees.plan import PlannedTask
 from bullpen.kernel.bus.log import replay
 from bullpen.kernel.storage.database import Database

@@ -21,8 +21,9 @@ from bullpen.domain.session import Stage
 from bullpen.domain.task import TaskState
 from bullpen.flow.teams.base import Assignment, Conclusion, Course, Handed, Member, Results, TeamPolicy
 from bullpen.flow.teams.queries import AttemptState, list_attempts
-from bullpen.flow.teams.run import TeamMeans, run_team
+from bullpen.flow.teams.run import run_team
 from bullpen.flow.teams.split import course_of
+from bullpen.flow.teams.state import TeamMeans
 from bullpen.flow.trees.group import GroupPolicy, OnFailure
 from bullpen.flow.trees.template import Goal, split_by_template
 from bullpen.kernel.bus.messages import Message

@@ -35,12 +35,12 @@ from bullpen.agents.installed import Program, find_program, version_of
 from bullpen.agents.kinds.coding_cli import ADAPTERS, prompt_of
 from bullpen.agents.kinds.script import examine, inside, mounts_of
 from bullpen.agents.means import Means
-from bullpen.agents.recorded import Record, recorded
+from bullpen.agents.recorded import Record, recorded_in_sandbox
 from bullpen.agents.stdio import Spoken, read_object, spoken_to, why_ended
 from bullpen.domain.errors import InvalidInput, Missing, Unavailable
 from bullpen.domain.money import Money
 from bullpen.sandbox.base import Command, Sandbox
-from bullpen.tools.base import ToolContext, need
+from bullpen.tools.base import ToolContext
 
 MOST_FAULTS = 200
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -90,16 +90,7 @@ class Acp:
 
     async def process(self, task: AgentTask, context: ToolContext) -> AgentResult:
         """See ``Agent.process``."""
-        sandbox = need(context.sandbox, "sandbox")
-        one = self.registration
-        return await recorded(
-            self.name,
-            one.title,
-            one.manifest.limits,
-            task,
-            context,
-            lambda record: self._work(sandbox, record),
-        )
+        return await recorded_in_sandbox(self.registration, task, context, self._work)
 
     async def cleanup(self) -> None:
         """See ``Agent.cleanup``: there is nothing to let go of."""

@@ -14,13 +14,13 @@ from bullpen.agents.guidance import as_data
 from bullpen.agents.health import Checkup
 from bullpen.agents.installed import find_program, version_of
 from bullpen.agents.means import Means
-from bullpen.agents.recorded import Record, recorded
+from bullpen.agents.recorded import Record, recorded_in_sandbox
 from bullpen.agents.stdio import Spoken, last_line, spoken_to, why_ended
 from bullpen.domain.errors import InvalidInput, Unavailable
 from bullpen.domain.money import Money
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Command, Sandbox
-from bullpen.tools.base import ToolContext, need
+from bullpen.tools.base import ToolContext
 
 ADAPTERS: ExtensionPoint[Adapter] = ExtensionPoint("bullpen.agents.coding_clis", "adapter")
 MOST_FAULTS = 200  # lines that are not of its format; notices of a runtime are some
@@ -51,16 +51,7 @@ class CodingCli:
 
     async def process(self, task: AgentTask, context: ToolContext) -> AgentResult:
         """See ``Agent.process``."""
-        sandbox = need(context.sandbox, "sandbox")
-        one = self.registration
-        return await recorded(
-            self.name,
-            one.title,
-            one.manifest.limits,
-            task,
-            context,
-            lambda record: self._work(sandbox, record),
-        )
+        return await recorded_in_sandbox(self.registration, task, context, self._work)
 
     async def cleanup(self) -> None:
         """See ``Agent.cleanup``: there is nothing to let go of."""

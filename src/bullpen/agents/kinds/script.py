@@ -17,12 +17,12 @@ from bullpen.agents.discovery import AGENT_FOLDER, Registration
 from bullpen.agents.health import Checkup
 from bullpen.agents.manifest import PROTOCOL, AgentLimits
 from bullpen.agents.means import Means
-from bullpen.agents.recorded import Record, recorded
+from bullpen.agents.recorded import Record, recorded_in_sandbox
 from bullpen.agents.stdio import GRACE_SECONDS, Spoken, last_line, read_object, spoken_to, why_ended
 from bullpen.domain.errors import BullpenError, Conflict, InvalidInput, LimitExceeded, Unavailable
 from bullpen.domain.money import Money
 from bullpen.sandbox.base import Command, Mount, Sandbox
-from bullpen.tools.base import ToolContext, need
+from bullpen.tools.base import ToolContext
 
 MOST_FAULTS = 20  # lines that are no message of the protocol, in one task
 HEALTH_SECONDS = 10.0
@@ -54,16 +54,7 @@ class Script:
 
     async def process(self, task: AgentTask, context: ToolContext) -> AgentResult:
         """See ``Agent.process``."""
-        sandbox = need(context.sandbox, "sandbox")
-        one = self.registration
-        return await recorded(
-            self.name,
-            one.title,
-            one.manifest.limits,
-            task,
-            context,
-            lambda record: self._work(sandbox, record),
-        )
+        return await recorded_in_sandbox(self.registration, task, context, self._work)
 
     async def cleanup(self) -> None:
         """See ``Agent.cleanup``: there is nothing to let go of."""

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 def worker(lanes: int | None, once: bool, grace: float, as_json: bool) -> int:
     """Do work that `bullpen improve` put in the queue; also on other machines.
 
-    Ends on SIGTERM or SIGINT: it begins nothing new, finishes what it can, and leaves the rest to others.
+    Ends on SIGTERM or SIGINT: it begins nothing new, finishes what it can, and leaves the rest to others. It also ends,
+    with status 6, where a session's tests do not come out here as they did before any change.
     """
     from bullpen.kernel.settings import read_settings
 
@@ -53,21 +54,34 @@ def _require_shared(settings: "Settings") -> None:
 async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: bool) -> int:
     from bullpen.app import lanes, open_engine, open_workshop
     from bullpen.cli.fencing import fenced
+    from bullpen.domain.errors import Missing
     from bullpen.flow.automation.attend import attending
 
     say = _teller(as_json=as_json)
     stopping = stop_on_signals()
+    problems: list[str] = []
+
+    def unfit(why: str) -> None:
+        problems.append(why)
+        stopping.set()
+
     fence = fenced("Start the worker again when the database can be reached.", as_json=as_json)
     async with (
         open_workshop(settings) as workshop,
         open_engine(workshop, "worker", on_lost=fence, worker=True) as engine,
         attending(workshop.bench, engine, stopping),
     ):
+        workshop.bench.sessions.unfit = unfit
         say("ready", lanes=lanes(settings), running=0)
         await _until_told(engine, workshop, stopping, say, once=once)
         say("stopping", lanes=lanes(settings), running=engine.running)
-        left = await engine.drain(grace)
+        left = await engine.drain(0.0 if problems else grace)
     say("ended", lanes=lanes(settings), running=left)
+    if problems:
+        raise Missing(
+            f"This machine cannot do the work. {problems[0]}",
+            remedy="Give it the same interpreters and programs as where `bullpen improve` runs.",
+        )
     return 0
 
 

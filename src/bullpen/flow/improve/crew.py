@@ -20,7 +20,7 @@ from bullpen.flow.context.errand import context_event, errand_text, errand_windo
 from bullpen.flow.context.window import windowed
 from bullpen.flow.improve.bench import ItemWorktree
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad
+from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad, money_spent
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.improve.staff import Staff, gather_staff
 from bullpen.models.facts import Facts
@@ -96,7 +96,7 @@ class Crew:
         Raises:
             LimitExceeded: the session's budget is used up.
         """
-        cost = self._left(session)
+        cost = await self._left(session)
         task = AgentTask(
             errand.task,
             await self._text(session, errand),
@@ -112,7 +112,6 @@ class Crew:
             if error.code == AWAY:
                 raise
             result = AgentResult(Ending.FAILED, error.sentence, seen=error.sentence)
-        session.spent += result.used.cost
         return result
 
     async def _examine(self, staff: Staff, key: Key) -> None:
@@ -125,13 +124,11 @@ class Crew:
 
     async def run_card(self, session: ImproveSession, errand: Errand, card: Card) -> AgentResult:
         """Run a role by its card, through the one loop. Raises as ``send`` does."""
-        card = self._within_budget(card, session)
+        card = await self._within_budget(card, session)
         agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools)))
         text = await self._text(session, errand)
         task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.means.settings.agent_seconds)
-        result = await agent.process(task, self._context(session, errand))
-        session.spent += result.used.cost
-        return result
+        return await agent.process(task, self._context(session, errand))
 
     async def _text(self, session: ImproveSession, errand: Errand) -> str:
         """The errand's words, with what earlier sessions of the project left; who takes part is told."""
@@ -144,21 +141,22 @@ class Crew:
                 uow.record(session.id, context_event(errand.task, window))
         return errand_text(window)
 
-    def _left(self, session: ImproveSession) -> Money | None:
-        """What may still be spent; None without a budget. LimitExceeded if that is nothing."""
+    async def _left(self, session: ImproveSession) -> Money | None:
+        """What all processes together may still spend; None without a budget. LimitExceeded if that is nothing."""
         budget = session.options.budget
         if budget == Money():
             return None
-        left = Money(budget.micro_usd - session.spent.micro_usd)
+        spent = await money_spent(self.means, session)
+        left = Money(budget.micro_usd - spent.micro_usd)
         if left <= Money():
             raise LimitExceeded(
                 f"The budget of {budget} is used up.", remedy="Run again with a larger --budget."
             )
         return left
 
-    def _within_budget(self, card: Card, session: ImproveSession) -> Card:
+    async def _within_budget(self, card: Card, session: ImproveSession) -> Card:
         """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""
-        left = self._left(session)
+        left = await self._left(session)
         if left is None:
             return card
         cost = left if card.limits.cost is None else min(left, card.limits.cost)

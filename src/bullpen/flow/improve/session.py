@@ -1,11 +1,14 @@
 """One improve session as it runs: what is loaded once and shared by all its parts."""
 
-import json
+import asyncio
+import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from bullpen.domain.events.fleet import WorkerDisqualified
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
 from bullpen.domain.test_report import Coverage, TestReport
@@ -21,6 +24,7 @@ from bullpen.kernel.json_text import dump, load
 from bullpen.sessions import queries
 from bullpen.sessions.actions import note_facts
 from bullpen.testing.base import Environment
+from bullpen.testing.compare import compare_reports
 from bullpen.vcs.worktrees import prune_worktrees
 
 OPENED: TypeAdapter[Opened] = TypeAdapter(Opened)
@@ -29,7 +33,11 @@ ENVIRONMENT: TypeAdapter[Environment] = TypeAdapter(Environment)
 
 @dataclass(slots=True)
 class ImproveSession:
-    """What every part of a running session needs. ``spent`` is what its agents' models have cost so far."""
+    """What every part of a running session needs.
+
+    ``spent`` is what its agents' models have cost so far in all processes, as of the event at ``counted_to``; see
+    ``records.money_spent``.
+    """
 
     id: SessionId
     options: ImproveOptions
@@ -39,8 +47,10 @@ class ImproveSession:
     baseline: TestReport | None = None
     coverage: Coverage | None = None
     spent: Money = field(default_factory=Money)
+    counted_to: int = 0
     away: bool = False  # its files are in another home; commits come and go by the exchange
     run: str = ""
+    fits: bool = False  # the tests were run here and came out as they did where it was begun
 
     @property
     def mirror(self) -> Path:
@@ -50,9 +60,15 @@ class ImproveSession:
 
 @dataclass(slots=True)
 class OpenSessions:
-    """Sessions of this process, loaded when first asked for."""
+    """Sessions of this process, loaded when first asked for.
+
+    Where ``unfit`` is set, the tests of a session of another home are run here before its items are worked on. Where they
+    do not come out as they did there, it is told, and the work waits to be handed on.
+    """
 
     means: Means
+    unfit: Callable[[str], None] | None = None
+    _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loaded: dict[SessionId, ImproveSession] = field(default_factory=dict[SessionId, ImproveSession])
 
     async def get(self, session_id: SessionId) -> ImproveSession:
@@ -89,7 +105,36 @@ class OpenSessions:
             session.baseline = await read_report(self.means, session_id, Moment.BEFORE)
         if session.coverage is None and await has_report(self.means, session_id, Moment.MEASURED):
             session.coverage = (await read_report(self.means, session_id, Moment.MEASURED)).coverage
+        if session.away and self.unfit is not None:
+            async with self._checking:
+                await self._require_fit(session, session.baseline, self.unfit)
         return session, session.baseline
+
+    async def _require_fit(
+        self, session: ImproveSession, baseline: TestReport, unfit: Callable[[str], None]
+    ) -> None:
+        if session.fits:
+            return
+        here = await session.tests.run_against(session.opened.base, baseline.passed())
+        why = why_unfit(baseline, here, frozenset(session.tests.unsteady))
+        session.fits = not why
+        if why:
+            async with self.means.database.transaction(self.means.actor) as uow:
+                uow.record(session.id, WorkerDisqualified(socket.gethostname(), why))
+            unfit(why)
+            await asyncio.Event().wait()  # until this process ends, and others go on
+
+
+def why_unfit(baseline: TestReport, here: TestReport, unsteady: frozenset[str]) -> str:
+    """Why changes cannot be proved with the tests as they run here; empty if they come out like the baseline."""
+    compared = compare_reports(baseline, here, unsteady)
+    if not compared.worse:
+        return ""
+    if compared.unfinished:
+        return f"The tests do not come to their end here: {here.end.value}."
+    names = sorted(compared.broken | compared.missing)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"Tests that pass where the session was begun do not pass here: {', '.join(names[:3])}{more}."
 
 
 async def remember(means: Means, session_id: SessionId, opened: Opened, environment: Environment) -> None:
@@ -126,10 +171,7 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
         limits=means.test_limits(),
         lanes=means.lanes,
     )
-    spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
     asked = load(OPTIONS, stored.options)
     options = replace(asked, approve=(*asked.approve, *approved))
     run = stored.metadata.get("run", "")
-    return ImproveSession(
-        session_id, options, opened, tests, stored.created_at, spent=spent, away=away, run=run
-    )
+    return ImproveSession(session_id, options, opened, tests, stored.created_at, away=away, run=run)

@@ -1,7 +1,7 @@
 """Splitting a goal, having the parts done, and putting them together: by one lead, or by leads of leads."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
@@ -21,6 +21,7 @@ class Part(BaseModel):
     title: Annotated[str, Field(min_length=1, max_length=200)]
     input: Any = None
     capability: Annotated[str, Field(max_length=80)] = ""
+    priority: Annotated[int, Field(ge=-1_000, le=1_000)] = 0
 
 
 _PARTS: TypeAdapter[tuple[Part, ...] | None] = TypeAdapter(
@@ -103,7 +104,7 @@ def _part(level: Level, number: int, part: Part, results: Results) -> tuple[list
             group=group,
             position=number,
         )
-        task = step_task(step)
+        task = replace(step_task(step), priority=part.priority)
         return [task], task.id
     inner = Level(key, below, group)
     first = opening(inner, part.title, part.input, (level.split,))

@@ -57,7 +57,9 @@ class Letter:
 
 @dataclass(frozen=True, slots=True)
 class Handed:
-    """What an agent hands in. ``blameless`` says that a failure was none of the agent's."""
+    """What an agent hands in. ``blameless`` says that a failure was none of the agent's, ``ignored`` that another one's
+    answer to the same task was taken.
+    """
 
     done: bool
     summary: str
@@ -66,11 +68,20 @@ class Handed:
     cost: Money = FREE
     resolutions: tuple[Resolution, ...] = ()
     blameless: bool = False
+    ignored: bool = False
+
+
+def nobody_else() -> str:
+    """The claim of a task that one agent works on."""
+    return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What an agent is given: the attempt has a number that only grows, so it names this piece of work for good."""
+    """What an agent is given: the attempt has a number that only grows, so it names this piece of work for good.
+
+    ``claim`` is asked before anything is put back: empty, or why this attempt's answer does not count any more.
+    """
 
     session: SessionId
     task: TaskNode
@@ -78,13 +89,15 @@ class Assignment:
     text: str
     input: str
     seconds: float
+    claim: Callable[[], str] = nobody_else
 
 
 @dataclass(frozen=True, slots=True)
 class Member:
     """An agent of a team: what it says it can do (0 to 1), how much at a time, and how it is set to work.
 
-    ``work`` raises a ``BullpenError`` where the agent broke. ``available`` is asked before each choice.
+    ``work`` raises a ``BullpenError`` where the agent broke. ``available`` is asked before each choice. One that
+    ``resumes`` goes on from the files as they were left, and may be asked to give way to an urgent task.
     """
 
     id: str
@@ -92,6 +105,7 @@ class Member:
     work: Callable[[Assignment], Awaitable[Handed]]
     capacity: int = 1
     available: Callable[[], bool] = lambda: True
+    resumes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +175,8 @@ class TeamPolicy:
 
     ``pause`` seconds before the second attempt, doubling. ``seconds`` bound an attempt. ``patience`` is how long a task
     waits for an agent while nothing else happens. ``lease`` is for how many seconds a team whose process died is not
-    taken up by another one. ``most_tasks`` may come together, whoever asks for more.
+    taken up by another one. ``most_tasks`` may come together, whoever asks for more. A task that takes longer than
+    others of its kind gets a second run, though never within ``second_run_after`` seconds; None for never.
     """
 
     group: GroupPolicy = field(default_factory=GroupPolicy)
@@ -171,6 +186,7 @@ class TeamPolicy:
     patience: float = 60.0
     lease: float = 15.0
     most_tasks: int = 10_000
+    second_run_after: float | None = 2.0
 
 
 @dataclass(frozen=True, slots=True)

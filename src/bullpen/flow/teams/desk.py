@@ -17,6 +17,7 @@ from bullpen.flow.consensus.conflicts import Conflict, ConflictKind, Side
 from bullpen.flow.consensus.resolve import Resolution, resolve
 from bullpen.tools.workspace import read_bytes, remove, walk, write_bytes
 
+GIVES_WAY = "it gives way"  # the message an attempt is cancelled with that goes on later
 GONE = ""  # the digest of a file that is not there
 
 
@@ -43,17 +44,28 @@ class Desk:
     shared: Path
     scratch: Path
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _put_by: dict[str, Copy] = field(default_factory=dict[str, Copy])
     _by: dict[str, Side] = field(default_factory=dict[str, Side])
 
     @asynccontextmanager
-    async def copied(self) -> AsyncGenerator[Copy]:
-        """A copy of the shared files as they are now; it goes afterwards."""
-        async with self._turn:
-            copy = await asyncio.to_thread(_copy, self.shared, self.scratch)
+    async def copied(self, task: str = "") -> AsyncGenerator[Copy]:
+        """A copy of the shared files as they are now; it goes afterwards.
+
+        Where an attempt at ``task`` gave way, its copy is put by, and the next attempt gets it as it was left.
+        """
+        copy = self._put_by.pop(task, None)
+        if copy is None:
+            async with self._turn:
+                copy = await asyncio.to_thread(_copy, self.shared, self.scratch)
         try:
             yield copy
+        except asyncio.CancelledError as cancelled:
+            if task and cancelled.args == (GIVES_WAY,):
+                self._put_by[task] = copy
+            raise
         finally:
-            await asyncio.to_thread(shutil.rmtree, copy.folder, ignore_errors=True)
+            if self._put_by.get(task) is not copy:
+                await asyncio.to_thread(shutil.rmtree, copy.folder, ignore_errors=True)
 
     async def land(self, copy: Copy, task: str, agent: str) -> Landed:
         """Put back what changed in a copy: all of it, or nothing where it meets what another one landed meanwhile."""

@@ -3,6 +3,7 @@
 goal: Count the words of all texts.
 pattern: lead_worker
 agents: agents        # a folder of agents, as in the guide
+fleet: false          # also the agents that `bullpen agents` lists
 roles: []             # roles of the roster that take part, too
 workspace: work       # copied; the originals are not touched
 options: {lead: lead, work: count}
@@ -37,6 +38,7 @@ class _Policy(BaseModel):
     patience: Annotated[float, Field(gt=0, le=86_400)] = 60.0
     lease: Annotated[float, Field(ge=1, le=600)] = 15.0
     most_tasks: Annotated[int, Field(ge=1, le=100_000)] = 10_000
+    second_run_after: Annotated[float, Field(ge=0, le=86_400)] | None = 2.0
 
 
 class _Team(BaseModel):
@@ -45,6 +47,7 @@ class _Team(BaseModel):
     goal: Annotated[str, Field(min_length=1, max_length=2_000)]
     pattern: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
     agents: Inside = "agents"
+    fleet: bool = False
     roles: tuple[str, ...] = ()
     workspace: Inside = "work"
     options: dict[str, Any] = Field(default_factory=dict[str, Any])
@@ -59,6 +62,7 @@ class TeamFolder:
     goal: str
     pattern: str
     agents: Path
+    fleet: bool
     roles: tuple[str, ...]
     workspace: Path
     options: dict[str, Any]
@@ -82,6 +86,7 @@ def read_team(folder: Path) -> TeamFolder:
         said.goal,
         said.pattern,
         _within(folder, said.agents),
+        said.fleet,
         said.roles,
         _within(folder, said.workspace),
         said.options,
@@ -93,6 +98,7 @@ def read_team(folder: Path) -> TeamFolder:
             policy.patience,
             policy.lease,
             policy.most_tasks,
+            policy.second_run_after,
         ),
     )
 

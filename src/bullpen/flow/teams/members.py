@@ -11,6 +11,7 @@ from bullpen.agents.health import Standing
 from bullpen.agents.kinds.built_in import BuiltIn
 from bullpen.agents.registry import Roster
 from bullpen.domain.actor import Actor
+from bullpen.domain.errors import LimitExceeded, Unavailable
 from bullpen.flow.teams.base import Assignment, Handed, Member
 from bullpen.flow.teams.desk import Desk
 from bullpen.flow.teams.journal import SessionJournal
@@ -26,6 +27,10 @@ DECLARED = 0.8  # what a capability in a manifest is worth before anything was m
 _Process = Callable[[AgentTask, ToolContext], Awaitable[AgentResult]]
 
 
+class _Busy(Unavailable):
+    """The agent works for somebody else, rests or was stopped: no fault of its work."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """What agents of a team are given."""
@@ -38,7 +43,7 @@ class Bench:
 
 def fleet_members(fleet: Fleet, bench: Bench) -> list[Member]:
     """Every agent of the fleet; one that rests or was stopped is not available meanwhile."""
-    return [_of_the_fleet(fleet, key, bench) for key in sorted(fleet.agents)]
+    return [fleet_member(fleet, key, bench) for key in sorted(fleet.agents)]
 
 
 def role_members(roster: Roster, models: Models, names: Iterable[str], bench: Bench) -> list[Member]:
@@ -50,22 +55,33 @@ def role_members(roster: Roster, models: Models, names: Iterable[str], bench: Be
     return [_of_the_roster(roster, models, name, bench) for name in names]
 
 
-def _of_the_fleet(fleet: Fleet, key: Key, bench: Bench) -> Member:
+def fleet_member(fleet: Fleet, key: Key, bench: Bench) -> Member:
+    """One agent of the fleet. Where it works for others up to its limit, it is not available meanwhile."""
     manifest = fleet.agents[key].manifest
 
     async def work(assignment: Assignment) -> Handed:
         capability = next((one for one in assignment.task.capabilities if one in manifest.capabilities), "")
 
         async def process(task: AgentTask, context: ToolContext) -> AgentResult:
-            return await fleet.process(key, task, context, capability)
+            try:
+                return await fleet.process(key, task, context, capability)
+            except (LimitExceeded, Unavailable) as busy:
+                raise _Busy(busy.sentence) from busy
 
-        return await _at_the_desk(bench, manifest.name, assignment, process)
+        try:
+            return await _at_the_desk(bench, manifest.name, assignment, process)
+        except _Busy as busy:
+            return Handed(done=False, summary=busy.sentence, blameless=True)
 
     def available() -> bool:
+        one = fleet.agents.get(key)
+        if one is None or fleet.health(key).running >= one.manifest.limits.concurrency:
+            return False
         return fleet.standing(key) in (Standing.READY, Standing.ON_TRIAL)
 
     skills = dict.fromkeys(manifest.capabilities, DECLARED)
-    return Member(manifest.name, skills, work, manifest.limits.concurrency, available)
+    most = manifest.limits.concurrency
+    return Member(manifest.name, skills, work, most, available, resumes=manifest.resumes)
 
 
 def _of_the_roster(roster: Roster, models: Models, name: str, bench: Bench) -> Member:
@@ -75,7 +91,7 @@ def _of_the_roster(roster: Roster, models: Models, name: str, bench: Bench) -> M
     async def work(assignment: Assignment) -> Handed:
         return await _at_the_desk(bench, name, assignment, agent.process)
 
-    return Member(name, dict.fromkeys((*card.capabilities, f"role:{name}"), DECLARED), work)
+    return Member(name, dict.fromkeys((*card.capabilities, f"role:{name}"), DECLARED), work, resumes=True)
 
 
 async def _at_the_desk(bench: Bench, name: str, assignment: Assignment, process: _Process) -> Handed:
@@ -83,7 +99,7 @@ async def _at_the_desk(bench: Bench, name: str, assignment: Assignment, process:
     node = assignment.task
     facts = Facts.from_mapping(json.loads(assignment.input))
     task = AgentTask(node.id, assignment.text, facts, assignment.attempt, assignment.seconds)
-    async with bench.desk.copied() as copy:
+    async with bench.desk.copied(node.id) as copy:
         context = ToolContext(
             CallKey(node.id, assignment.attempt, 0, ""),
             name,
@@ -95,6 +111,8 @@ async def _at_the_desk(bench: Bench, name: str, assignment: Assignment, process:
         result = await process(task, context)
         if not result.done:
             return Handed(done=False, summary=result.summary, data=result.data, cost=result.used.cost)
+        if late := assignment.claim():
+            return Handed(done=False, summary=late, cost=result.used.cost, ignored=True)
         landed = await bench.desk.land(copy, node.id, name)
     if landed.resolutions:
         why = " ".join(one.reason for one in landed.resolutions)

@@ -29,6 +29,8 @@ class AttemptState(StrEnum):
     FAILED = "failed"
     AGAIN = "again"  # to be done again, through no fault of its agent
     CANCELLED = "cancelled"
+    YIELDED = "yielded"  # it gave way to an urgent task, and goes on later
+    IGNORED = "ignored"  # another attempt at the task had been answered
     LOST = "lost"  # the process that ran it is gone
 
 
