@@ -20,6 +20,7 @@ from bullpen.domain.events.improve import ChangeSentBack, ReportWritten
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId
 from bullpen.domain.work_item import ItemState, WorkItem
+from bullpen.flow.items.reasons import AT_ODDS
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.settings import Settings
 from bullpen.work.queries import list_items
@@ -29,7 +30,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_grou
 PROJECT = Path(__file__).parents[2]
 ORDERS = PROJECT / "examples" / "orders"
 TRAP = "test_a_plug_in_that_stops_its_job_does_not_stop_the_worker"
-MEANINGS = ("landed", "landed in part", "refused", "nothing safe", "approval", "no recipe", "test gap")
+MEANINGS = (
+    *("landed", "landed in part", "refused", "nothing safe"),
+    *("approval", "outvoted", "no recipe", "test gap"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +186,8 @@ def how_it_ended(items: Sequence[WorkItem], sample: Session) -> str:
         return "landed in part" if left else "landed"
     if not any(item.draft.recipe for item in items):
         return "no recipe"
+    if any(item.reason.startswith(AT_ODDS) for item in items):
+        return "outvoted"
     reasons = " ".join(item.reason for item in items)
     if "--approve" in reasons:
         return "approval"
