@@ -18,6 +18,7 @@ from bullpen.flow.teams.desk import Desk
 from bullpen.flow.teams.folder import TeamFolder
 from bullpen.flow.teams.members import Bench, fleet_members, role_members
 from bullpen.flow.teams.run import OnProgress, TeamMeans, run_team
+from bullpen.kernel.bus.backends.base import Backend
 from bullpen.kernel.storage.database import Database
 from bullpen.models.registry import Models
 from bullpen.sandbox.base import Sandbox
@@ -30,7 +31,7 @@ KIND = "team"
 
 @dataclass(frozen=True, slots=True)
 class TeamPlace:
-    """What a team of a folder runs with. ``home`` is Bullpen's."""
+    """What a team of a folder runs with. ``home`` is Bullpen's; without a ``bus`` letters wait in the database."""
 
     database: Database
     actor: Actor
@@ -38,6 +39,7 @@ class TeamPlace:
     models: Models
     home: Path
     on_progress: OnProgress
+    bus: Backend | None = None
 
 
 async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) -> TeamReport:
@@ -57,7 +59,7 @@ async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) 
     course = pattern(Brief(team.goal, {one.id: frozenset(one.capabilities) for one in members}, team.options))
     await _open(place, team, session_id)
     _prepare(team.workspace, files, scratch)
-    means = TeamMeans(place.database, place.actor, place.on_progress)
+    means = TeamMeans(place.database, place.actor, place.on_progress, bus=place.bus)
     try:
         return await run_team(means, session_id, course, members, team.policy)
     finally:

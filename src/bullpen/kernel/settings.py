@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     file_bytes: int = Field(1_000_000, ge=1024, description="Files larger than this are not analysed.")
     python: str = Field("", description="Interpreter for the project's tests; empty: found or made.")
 
+    bus: str = Field(
+        "", description="Where messages wait: nats://HOST:PORT or redis://HOST:PORT; empty: in the database."
+    )
     exchange: str = Field(
         "", description="Git URL that workers with homes of their own hand commits over by; empty: none."
     )

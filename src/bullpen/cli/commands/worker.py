@@ -51,7 +51,7 @@ def _require_shared(settings: "Settings") -> None:
 
 
 async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: bool) -> int:
-    from bullpen.app import lanes, open_engine, open_workshop
+    from bullpen.app import lanes, open_bus, open_engine, open_workshop
     from bullpen.cli.fencing import fenced
 
     say = _teller(as_json=as_json)
@@ -59,6 +59,7 @@ async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: boo
     fence = fenced("Start the worker again when the database can be reached.", as_json=as_json)
     async with (
         open_workshop(settings) as workshop,
+        open_bus(workshop.records),  # a broker that cannot be reached is told before work begins
         open_engine(workshop, "worker", on_lost=fence, worker=True) as engine,
     ):
         say("ready", lanes=lanes(settings), running=0)

@@ -54,6 +54,7 @@ from bullpen.flow.teams.report import report_on
 from bullpen.flow.teams.standing import Standing, standing
 from bullpen.flow.teams.words import told
 from bullpen.flow.trees.check import check_plan
+from bullpen.kernel.bus.backends.base import Backend
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.database import Database
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
@@ -73,12 +74,16 @@ HALF_LIFE = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class TeamMeans:
-    """What a team runs with. ``imports`` are the import graph of what it works on, for the intent map."""
+    """What a team runs with. ``imports`` are the import graph of what it works on, for the intent map.
+
+    ``bus`` is where letters wait, also those from other processes; without one it is the database.
+    """
 
     database: Database
     actor: Actor
     on_progress: OnProgress = lambda _progress: None
     imports: Imports = field(default_factory=dict[str, Sequence[str]])
+    bus: Backend | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +167,7 @@ async def run_team(
     patience = policy.lease + 10.0
     turn = held(database, actor, lock(f"team/{session_id}"), who, seconds=policy.lease, patience=patience)
     async with turn as lease:
-        mail = await open_mail(database, actor, session_id, known) if course.on_message else None
+        mail = await open_mail(database, actor, session_id, known, means.bus) if course.on_message else None
         team = _Team(means, session_id, course, known, policy, lease, mail)
         await _begin(team)
         try:
@@ -303,6 +308,7 @@ async def _grow(team: _Team) -> None:
         await _add(team, [team.course.on_message(one.message) for one in deliveries])
         async with team.writing() as uow:
             await team.mail.settle(uow, deliveries)
+        await team.mail.settled(deliveries)
 
 
 # --- the loop -----------------------------------------------------------------------------------------------------------

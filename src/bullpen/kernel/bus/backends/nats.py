@@ -7,6 +7,7 @@ what it had before it was started is marked as a redelivery.
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -243,6 +244,12 @@ class NatsBackend:
             for one in found[:limit]
         ]
 
+    async def dead_queues(self, organization: OrganizationId) -> Sequence[str]:
+        """See ``Backend.dead_queues``."""
+        with _nats_errors():
+            info = await self._js.stream_info(DEAD, subjects_filter=f"bullpen.dead.{_token(organization)}.>")
+        return sorted({_text(subject.split(".")[3]) for subject in info.state.subjects or ()})
+
     async def requeue(
         self, organization: OrganizationId, queue: str, ids: Sequence[str] | None = None
     ) -> int:
@@ -435,6 +442,11 @@ def _token(text: str) -> str:
     return "".join(
         part if part.isascii() and (part.isalnum() or part in "-_") else f"={ord(part):x}=" for part in text
     )
+
+
+def _text(token: str) -> str:
+    """What ``_token`` made a part of a subject of."""
+    return re.sub(r"=([0-9a-f]+)=", lambda found: chr(int(found[1], 16)), token)
 
 
 def _stream(organization: str, queue: str) -> str:
