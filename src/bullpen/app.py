@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bullpen.flow.team_folder import TeamPlace
     from bullpen.flow.teams.state import OnProgress
     from bullpen.flow.workflows.work_item import Bench
+    from bullpen.kernel.bus.backends.base import Backend
     from bullpen.kernel.durable import DurableEngine, Fleet, TakenOver
 
 
@@ -55,6 +56,25 @@ async def open_records(settings: Settings) -> AsyncGenerator[Records]:
         yield Records(settings, Database(store, log), log, local_person())
     finally:
         await store.close()
+
+
+@asynccontextmanager
+async def open_bus(records: Records) -> "AsyncGenerator[Backend]":
+    """Where messages wait: the broker that is set, else the database of the records.
+
+    Raises:
+        NotFound: no backend of that name; the message lists those there are.
+        Missing: its package is not installed.
+        Unavailable: the broker does not answer, or would forget messages when it is killed.
+    """
+    from bullpen.kernel.bus.backends.base import Setup
+    from bullpen.kernel.bus.bus import open_bus_backend
+
+    backend = await open_bus_backend(Setup(url=records.settings.bus, database=records.database))
+    try:
+        yield backend
+    finally:
+        await backend.close()
 
 
 @asynccontextmanager
@@ -192,9 +212,9 @@ async def open_team_place(settings: Settings, on_progress: "OnProgress") -> "Asy
     from bullpen.sandbox.choose import choose_sandbox
 
     sandbox, _ = await choose_sandbox(settings.sandbox)
-    async with open_records(settings) as records:
+    async with open_records(settings) as records, open_bus(records) as bus:
         models = Models(_aliases(settings.model))
-        yield TeamPlace(records.database, records.actor, sandbox, models, settings.home, on_progress)
+        yield TeamPlace(records.database, records.actor, sandbox, models, settings.home, on_progress, bus)
 
 
 def _aliases(model: str) -> dict[str, str]:

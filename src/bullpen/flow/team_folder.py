@@ -20,6 +20,7 @@ from bullpen.flow.teams.joining import aside, joining
 from bullpen.flow.teams.members import Bench, fleet_members, role_members
 from bullpen.flow.teams.run import run_team
 from bullpen.flow.teams.state import OnProgress, TeamMeans
+from bullpen.kernel.bus.backends.base import Backend
 from bullpen.kernel.storage.database import Database
 from bullpen.models.registry import Models
 from bullpen.sandbox.base import Sandbox
@@ -32,7 +33,7 @@ KIND = "team"
 
 @dataclass(frozen=True, slots=True)
 class TeamPlace:
-    """What a team of a folder runs with. ``home`` is Bullpen's."""
+    """What a team of a folder runs with. ``home`` is Bullpen's; without a ``bus`` letters wait in the database."""
 
     database: Database
     actor: Actor
@@ -40,6 +41,7 @@ class TeamPlace:
     models: Models
     home: Path
     on_progress: OnProgress
+    bus: Backend | None = None
 
 
 async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) -> TeamReport:
@@ -67,7 +69,9 @@ async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) 
         course = pattern(Brief(team.goal, able, team.options))
         await _open(place, team, session_id)
         _prepare(team.workspace, files, scratch)
-        means = TeamMeans(place.database, place.actor, place.on_progress, newcomers=joined.newcomers)
+        means = TeamMeans(
+            place.database, place.actor, place.on_progress, newcomers=joined.newcomers, bus=place.bus
+        )
         return await run_team(means, session_id, course, members, team.policy)
 
 

@@ -50,6 +50,9 @@ class Settings(BaseSettings):
     python: str = Field("", description="Interpreter for the project's tests; empty: found or made.")
 
     agents: str = Field("", description="Folder with agents of your own; empty: agents in home.")
+    bus: str = Field(
+        "", description="Where messages wait: nats://HOST:PORT or redis://HOST:PORT; empty: in the database."
+    )
     exchange: str = Field(
         "", description="Git URL that workers with homes of their own hand commits over by; empty: none."
     )

@@ -1,10 +1,12 @@
 """A team at work: choices with their sentence, retries, policies, intents, and going on after a crash; on both databases."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 from tests.flow.teams.doubles import SESSION, Seen, breaks, course, events, opened, ran, task, waits, works
+from tests.machine.brokers import Broker
 
 from bullpen.domain.actor import Actor
 from bullpen.domain.errors import InvalidInput, LimitExceeded
@@ -26,7 +28,9 @@ from bullpen.flow.teams.split import course_of
 from bullpen.flow.teams.state import TeamMeans
 from bullpen.flow.trees.group import GroupPolicy, OnFailure
 from bullpen.flow.trees.template import Goal, split_by_template
-from bullpen.kernel.bus.messages import Message
+from bullpen.kernel.bus.backends.base import Setup
+from bullpen.kernel.bus.bus import open_bus_backend
+from bullpen.kernel.bus.messages import Message, new_message
 from bullpen.kernel.storage.database import Database
 from bullpen.kernel.sync.actions import take
 from bullpen.kernel.sync.base import lock
@@ -363,6 +367,28 @@ async def test_letters_go_from_agent_to_agent(desk: Database, person: Actor) -> 
     assert posted == [("ann", "agent:bob"), ("bob", "agent:cid")]
     again = await ran(desk, person, what, members)  # all is remembered, letters too
     assert (again.conclusion.summary, len(seen.began)) == ("3 turns", 3)
+
+
+@pytest.mark.req("BUS-02", "BUS-04", "COL-02")
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.needs(one)) for one in ("redis", "nats")]
+)
+async def test_letters_go_over_a_broker_also_from_outside(
+    name: str, desk: Database, person: Actor, empty_broker: Callable[[str], Broker]
+) -> None:
+    seen = Seen()
+    what, members = chain(seen, ("ann", "bob", "cid"))
+    backend = await open_bus_backend(Setup(url=empty_broker(name).url))
+    outside = new_message(person, f"agent:{SESSION}/cid", "note", "from elsewhere")
+    await backend.publish(person.organization_id, [outside])
+    report = await run_team(
+        TeamMeans(desk, person, bus=backend), SESSION, what, members, TeamPolicy(pause=0.0, lease=2.0)
+    )
+    assert sorted(entry[1] for entry in seen.began) == ["ann", "bob", "cid", "cid"]
+    assert report.conclusion.summary == "4 turns"
+    depth = await backend.depth(person.organization_id, f"agent:{SESSION}/cid")
+    assert (depth.ready, depth.held, depth.dead) == (0, 0, 0)
+    await backend.close()
 
 
 async def test_a_letter_to_nobody_is_a_failure_of_its_writer(desk: Database, person: Actor) -> None:

@@ -52,7 +52,7 @@ def _require_shared(settings: "Settings") -> None:
 
 
 async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: bool) -> int:
-    from bullpen.app import lanes, open_engine, open_workshop
+    from bullpen.app import lanes, open_bus, open_engine, open_workshop
     from bullpen.cli.fencing import fenced
     from bullpen.domain.errors import Missing
     from bullpen.flow.automation.attend import attending
@@ -68,6 +68,7 @@ async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: boo
     fence = fenced("Start the worker again when the database can be reached.", as_json=as_json)
     async with (
         open_workshop(settings) as workshop,
+        open_bus(workshop.records),  # a broker that cannot be reached is told before work begins
         open_engine(workshop, "worker", on_lost=fence, worker=True) as engine,
         attending(workshop.bench, engine, stopping),
     ):

@@ -54,3 +54,4 @@ async def grow(team: Team) -> None:
         await add(team, [team.course.on_message(one.message) for one in deliveries])
         async with team.writing() as uow:
             await team.mail.settle(uow, deliveries)
+        await team.mail.settled(deliveries)

@@ -1,7 +1,9 @@
 """Messages between the agents of a team, over the bus.
 
 A letter is posted in the transaction that records the work it came from, and settled in the one that makes a task of
-it: whichever process is killed in between, it is neither lost nor answered twice.
+it: whichever process is killed in between, it is neither lost nor answered twice. Where a broker is set, the database
+is the outbox: what was committed is handed on to the broker, and comes back from there with what other processes sent.
+What comes twice makes the same task, so it is one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,7 +15,7 @@ from bullpen.domain.events.team import MessagePosted
 from bullpen.domain.ids import OrganizationId, SessionId, TaskId, derived_id
 from bullpen.flow.teams.base import Letter, Member
 from bullpen.kernel.bus.addresses import Address, To, parse_address
-from bullpen.kernel.bus.backends.base import Delivery, Setup
+from bullpen.kernel.bus.backends.base import Backend, Delivery, Setup
 from bullpen.kernel.bus.backends.database import DatabaseBackend, open_backend
 from bullpen.kernel.bus.bus import Bus
 from bullpen.kernel.bus.messages import Message
@@ -30,6 +32,7 @@ class Mail:
 
     bus: Bus
     backend: DatabaseBackend
+    broker: Bus | None
     actor: Actor
     session: SessionId
     inbox: tuple[str, ...]
@@ -62,19 +65,37 @@ class Mail:
         ]
 
     async def fetch(self) -> Sequence[Delivery]:
-        """What has come for members of the team."""
-        return await self.bus.take(self.actor, self.inbox, AT_ONCE)
+        """What has come for members of the team.
+
+        Raises:
+            Unavailable: the broker does not answer; what was posted is kept until it does.
+        """
+        if self.broker is None:
+            return await self.bus.take(self.actor, self.inbox, AT_ONCE)
+        while posted := await self.bus.take(self.actor, self.inbox, AT_ONCE):
+            await self.broker.backend.publish(self.actor.organization_id, [one.message for one in posted])
+            await self.backend.ack(posted)
+        return await self.broker.take(self.actor, self.inbox, AT_ONCE)
 
     async def settle(self, uow: UnitOfWork, deliveries: Sequence[Delivery]) -> None:
-        """They are taken care of, when the transaction commits."""
-        for one in deliveries:
+        """They are taken care of, when the transaction commits; of a broker, with ``settled`` after it."""
+        for one in deliveries if self.broker is None else ():
             await self.backend.ack_within(uow, one)
+
+    async def settled(self, deliveries: Sequence[Delivery]) -> None:
+        """The transaction has committed."""
+        if self.broker is not None:
+            await self.broker.backend.ack(deliveries)
 
 
 async def open_mail(
-    database: Database, actor: Actor, session: SessionId, members: Mapping[str, Member]
+    database: Database,
+    actor: Actor,
+    session: SessionId,
+    members: Mapping[str, Member],
+    bus: Backend | None = None,
 ) -> Mail:
-    """The post office of a team, with an inbox for every member and every capability."""
+    """The post office of a team, with an inbox for every member and every capability; ``bus`` may be a broker."""
     backend = await open_backend(Setup(database=database))
     able: dict[str, list[str]] = {}
     for one in members.values():
@@ -86,7 +107,8 @@ async def open_mail(
     async def holders(_organization: OrganizationId, address: Address) -> Sequence[str]:
         return known.get(str(address), ())
 
-    return Mail(Bus(backend, holders), backend, actor, session, tuple(known))
+    broker = None if bus is None or isinstance(bus, DatabaseBackend) else Bus(bus, holders)
+    return Mail(Bus(backend, holders), backend, broker, actor, session, tuple(known))
 
 
 def qualified(session: SessionId, text: str) -> str:

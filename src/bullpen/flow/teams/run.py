@@ -52,7 +52,7 @@ async def run_team(
     patience = policy.lease + 10.0
     turn = held(database, actor, lock(f"team/{session_id}"), who, seconds=policy.lease, patience=patience)
     async with turn as lease:
-        mail = await open_mail(database, actor, session_id, known) if course.on_message else None
+        mail = await open_mail(database, actor, session_id, known, means.bus) if course.on_message else None
         team = Team(means, session_id, course, known, policy, lease, mail)
         await begin(team)
         try:
@@ -113,5 +113,6 @@ async def _welcome(team: Team) -> None:
             await join_session(uow, team.session, one.id)
     team.members = {**team.members, **{one.id: one for one in seen.members}}
     if team.mail is not None:
-        team.mail = await open_mail(team.means.database, team.means.actor, team.session, team.members)
+        means = team.means
+        team.mail = await open_mail(means.database, means.actor, team.session, team.members, means.bus)
     team.tell(f"{', '.join(one.id for one in seen.members[:5])}: may take part from now on")

@@ -19,6 +19,7 @@ from bullpen.flow.teams.actions import Given
 from bullpen.flow.teams.base import Course, Handed, Kept, Member, Progress, TeamPolicy, TeamTask
 from bullpen.flow.teams.intents import Imports
 from bullpen.flow.teams.mail import Mail
+from bullpen.kernel.bus.backends.base import Backend
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.database import Database
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
@@ -40,7 +41,8 @@ class Newcomers:
 class TeamMeans:
     """What a team runs with. ``imports`` are the import graph of what it works on, for the intent map.
 
-    ``newcomers`` is asked now and then who has joined; None where the team stays as it is.
+    ``newcomers`` is asked now and then who has joined; None where the team stays as it is. ``bus`` is where letters
+    wait, also those from other processes; without one it is the database.
     """
 
     database: Database
@@ -48,6 +50,7 @@ class TeamMeans:
     on_progress: OnProgress = lambda _progress: None
     imports: Imports = field(default_factory=dict[str, Sequence[str]])
     newcomers: Callable[[], Awaitable[Newcomers]] | None = None
+    bus: Backend | None = None
 
 
 @dataclass(frozen=True, slots=True)

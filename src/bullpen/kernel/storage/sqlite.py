@@ -25,7 +25,8 @@ from bullpen.kernel.storage.migrate import upgrade
 from bullpen.kernel.storage.unit_of_work import AnySelect, Rows
 
 WAIT_SECONDS = 30.0  # for another process that is writing
-LOOK_SECONDS = 0.05  # between two looks at whether another process has written
+# between two looks at whether another process has written: short while there is traffic, then doubling
+SHORTEST_LOOK, LONGEST_LOOK = 0.005, 0.05
 OLD_LIBRARY = (3, 42)
 
 
@@ -61,6 +62,7 @@ def _seconds_as_text(_format: str, _moment: str) -> str:
 @dataclass(slots=True)
 class _SqliteConnection:
     inner: sa.Connection
+    announced: bool = False
 
     async def fetch(self, statement: AnySelect) -> Rows:
         return self.inner.execute(statement).fetchall()
@@ -70,7 +72,8 @@ class _SqliteConnection:
         return result.rowcount
 
     async def announce(self) -> None:
-        """Nothing to do: other processes see the file change."""
+        """Other processes see the file change; this one is told after the commit."""
+        self.announced = True
 
 
 @dataclass(slots=True)
@@ -104,11 +107,14 @@ class SqliteStore:
     async def writing(self, organization: str) -> AsyncGenerator[_SqliteConnection]:
         """See ``Store.writing``. The whole file is locked from the beginning, also for other processes."""
         async with self._alone():
+            connection = _SqliteConnection(self._writer)
             with self._writer.begin():
-                yield _SqliteConnection(self._writer)
+                yield connection
+        if connection.announced:
+            self._listeners.wake_all()
 
     @asynccontextmanager
-    async def driving(self) -> AsyncGenerator[sqlite3.Connection]:
+    async def driving(self, *, announce: bool = False) -> AsyncGenerator[sqlite3.Connection]:
         """As ``writing``, without SQLAlchemy: for the few statements that run thousands of times a second."""
         async with self._alone():
             driver = _driver(self._writer)
@@ -118,6 +124,8 @@ class SqliteStore:
             except BaseException:
                 driver.rollback()
                 raise
+        if announce:
+            self._listeners.wake_all()
 
     @asynccontextmanager
     async def _alone(self) -> AsyncGenerator[None]:
@@ -162,17 +170,18 @@ class SqliteStore:
 
     @asynccontextmanager
     async def listening(self, wake: Callable[[], None]) -> AsyncGenerator[None]:
-        """See ``Store.listening``: the file's change counter is looked at, which costs microseconds."""
+        """See ``Store.listening``: at once in this process; for others the file's change counter is looked at."""
         async with self._listeners.adding(wake, self._look):
             yield
 
     async def _look(self) -> None:
         with closing(sqlite3.connect(str(self.engine.url.database))) as watcher:
-            seen = _changes(watcher)
+            seen, pause = _changes(watcher), SHORTEST_LOOK
             while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                if (current := _changes(watcher)) != seen:
-                    seen = current
+                await asyncio.sleep(pause)
+                current, pause = _changes(watcher), min(LONGEST_LOOK, pause * 1.1)
+                if current != seen:
+                    seen, pause = current, SHORTEST_LOOK
                     self._listeners.wake_all()
 
     async def close(self) -> None:

@@ -40,7 +40,7 @@ class OnSqlite:
     ) -> bool:
         """See ``HotPath.put``."""
         rows = [(organization, one.to, one.id, one.priority, one.deadline, seal(one)) for one in messages]
-        async with self.store.driving() as driver:
+        async with self.store.driving(announce=bool(messages)) as driver:
             driver.executemany(_SETTLE, [(position,) for position in settled])
             if not _fits(driver, organization, messages, bound):
                 return False

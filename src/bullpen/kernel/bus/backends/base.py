@@ -138,6 +138,10 @@ class Backend(Protocol):
         """The dead letters of a queue, oldest first."""
         ...
 
+    async def dead_queues(self, organization: OrganizationId) -> Sequence[str]:
+        """The queues that have dead letters, by name."""
+        ...
+
     async def requeue(
         self, organization: OrganizationId, queue: str, ids: Sequence[str] | None = None
     ) -> int:

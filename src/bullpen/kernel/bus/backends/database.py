@@ -258,6 +258,12 @@ class DatabaseBackend:
                 _letter(row, queue) for row in await _dead_rows(connection, organization, queue, None, limit)
             ]
 
+    async def dead_queues(self, organization: OrganizationId) -> Sequence[str]:
+        """See ``Backend.dead_queues``."""
+        mine = select(_dead.queue).where(_dead.organization_id == organization)
+        async with self.database.store.reading() as connection:
+            return sorted(row[0] for row in await connection.fetch(mine.distinct()))
+
     async def requeue(
         self, organization: OrganizationId, queue: str, ids: Sequence[str] | None = None
     ) -> int:

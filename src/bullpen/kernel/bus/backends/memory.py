@@ -193,6 +193,12 @@ class MemoryBackend:
         """See ``Backend.dead_letters``."""
         return list(self._queue(organization, queue).dead.values())[:limit]
 
+    async def dead_queues(self, organization: OrganizationId) -> Sequence[str]:
+        """See ``Backend.dead_queues``."""
+        return sorted(
+            name for (whose, name), queue in self._queues.items() if whose == organization and queue.dead
+        )
+
     async def requeue(
         self, organization: OrganizationId, queue: str, ids: Sequence[str] | None = None
     ) -> int:

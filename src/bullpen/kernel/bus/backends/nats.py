@@ -7,6 +7,7 @@ what it had before it was started is marked as a redelivery.
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -57,6 +58,7 @@ CONNECT_SECONDS = 3
 TOGETHER = 200  # messages that are on their way at the same time
 RECONNECT_SECONDS = 1
 LEASES_KEPT = 10_000
+_PLAIN = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 OTHER_SETTINGS = 10058  # the stream is there already
 REFUSED = 10077  # the stream, or the subject, is full
 
@@ -243,6 +245,12 @@ class NatsBackend:
             for one in found[:limit]
         ]
 
+    async def dead_queues(self, organization: OrganizationId) -> Sequence[str]:
+        """See ``Backend.dead_queues``."""
+        with _nats_errors():
+            info = await self._js.stream_info(DEAD, subjects_filter=f"bullpen.dead.{_token(organization)}.>")
+        return sorted({_text(subject.split(".")[3]) for subject in info.state.subjects or ()})
+
     async def requeue(
         self, organization: OrganizationId, queue: str, ids: Sequence[str] | None = None
     ) -> int:
@@ -403,10 +411,12 @@ class NatsBackend:
         ended = True
         for pull in place.pulls:
             info = await self._js.consumer_info(place.stream, pull.consumer)
-            floor = info.ack_floor.stream_seq if info.ack_floor else 0
-            if floor:
-                await self._js.purge_stream(place.stream, seq=floor + 1, subject=pull.subject)
-            ended &= floor >= place.seen or not (info.num_pending or info.num_ack_pending)
+            # what was handed out and waits for nothing was acknowledged, also above the floor
+            settled = info.ack_floor if info.num_ack_pending else info.delivered
+            upto = settled.stream_seq if settled else 0
+            if upto:
+                await self._js.purge_stream(place.stream, seq=upto + 1, subject=pull.subject)
+            ended &= upto >= place.seen or not (info.num_pending or info.num_ack_pending)
         place.swept = ended
 
     def _server(self) -> str:
@@ -432,9 +442,16 @@ def _letters() -> TypeAdapter[_Letter]:
 
 def _token(text: str) -> str:
     """Any text as a part of a subject or the name of a stream."""
+    if _PLAIN.fullmatch(text):
+        return text
     return "".join(
         part if part.isascii() and (part.isalnum() or part in "-_") else f"={ord(part):x}=" for part in text
     )
+
+
+def _text(token: str) -> str:
+    """What ``_token`` made a part of a subject of."""
+    return re.sub(r"=([0-9a-f]+)=", lambda found: chr(int(found[1], 16)), token)
 
 
 def _stream(organization: str, queue: str) -> str:

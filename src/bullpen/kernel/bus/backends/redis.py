@@ -6,7 +6,7 @@ one script, so it happens wholly or not at all. Keys of an organization share a 
 
 import asyncio
 import secrets
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -300,6 +300,17 @@ class RedisBackend:
             return ()
         letters = await self._run(_DEAD_LETTERS, organization, queue, limit)
         return [_letter(queue, *one) for one in letters]
+
+    async def dead_queues(self, organization: OrganizationId) -> Sequence[str]:
+        """See ``Backend.dead_queues``; looks at every key, so it is for people."""
+        root = f"bullpen:{{{organization}}}:dead:"
+        with _redis_errors():
+            found = cast(
+                "AsyncIterator[bytes]",
+                self.client.scan_iter(match=f"{root}*", count=1000),  # pyright: ignore[reportUnknownMemberType]
+            )
+            keys = [key async for key in found]
+        return sorted(key.decode().removeprefix(root) for key in set(keys))
 
     async def requeue(
         self, organization: OrganizationId, queue: str, ids: Sequence[str] | None = None
