@@ -13,7 +13,7 @@ from bullpen.domain.ids import SessionId
 from bullpen.domain.test_report import TestReport
 from bullpen.domain.verdict import Ruling, Verdict
 from bullpen.domain.work_item import ItemDraft
-from bullpen.flow.calibration.labelled import LabelledChange, edited
+from bullpen.flow.calibration.labelled import Edit, LabelledChange, edited
 from bullpen.flow.gates import DEFAULT_GATES, evaluate, parse_gates
 from bullpen.flow.improve.assess import rule
 from bullpen.flow.improve.case import Case
@@ -29,6 +29,7 @@ from bullpen.recipes.base import catalogue
 from bullpen.sandbox.base import Sandbox
 from bullpen.testing.environment import own_environment
 from bullpen.vcs.commits import BULLPEN, commit_tree, put_files
+from bullpen.vcs.folders import private_index
 from bullpen.vcs.git import git
 
 SESSION = SessionId("ses-calibration")
@@ -125,12 +126,27 @@ async def judge(court: Court, change: LabelledChange) -> Judged:
         InvalidInput: the fault the change is about is not found in the project.
     """
     draft, findings = await _item(court, change)
-    tree = await put_files(court.mirror, f"{court.tip}", edited(court.files, change.edit))
+    tree = await _with_modes(
+        court.mirror, await put_files(court.mirror, court.tip, edited(court.files, change.edit)), change.edit
+    )
     known = tuple(findings)
     case = Case(draft, court.tip, tree, court.mirror, court.baseline, known=known, approved=False)
     proof = await prove(court.means, court.folder, case, court.tests)
     results = evaluate(parse_gates(DEFAULT_GATES), proof.measured, proof.notes)
     return Judged(change, rule(results, proof.scores, {}))
+
+
+async def _with_modes(mirror: Path, tree: str, edits: Sequence[Edit]) -> str:
+    modes = {edit.moved or edit.path: f"100{edit.mode}" for edit in edits if edit.mode}
+    if not modes:
+        return tree
+    async with private_index(mirror) as place:
+        await git(place, "read-tree", tree)
+        listed = (await git(place, "ls-files", "--stage", "-z", "--", *modes)).fields()
+        blobs = {path: entry.split()[1] for entry, _, path in (line.partition("\t") for line in listed)}
+        lines = "".join(f"{mode} {blobs[path]}\t{path}\0" for path, mode in modes.items())
+        await git(place, "update-index", "-z", "--index-info", stdin=lines.encode("utf-8", "surrogateescape"))
+        return (await git(place, "write-tree")).text
 
 
 async def _item(court: Court, change: LabelledChange) -> tuple[ItemDraft, list[Finding]]:

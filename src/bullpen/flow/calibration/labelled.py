@@ -3,6 +3,7 @@
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
@@ -12,7 +13,8 @@ from bullpen.domain.errors import InvalidInput
 class Edit(BaseModel):
     """One replacement in a file. Without ``old`` the whole file is ``new``; without ``new`` it goes.
 
-    ``moved`` is another path the file is moved to, after the replacement.
+    ``moved`` is another path the file is moved to, after the replacement; ``mode`` what the file may be used for then,
+    ``755`` for a program and ``644`` for anything else.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -21,6 +23,7 @@ class Edit(BaseModel):
     old: str | None = None
     new: str | None = None
     moved: str = ""
+    mode: Literal["", "644", "755"] = ""
 
 
 class LabelledChange(BaseModel):
