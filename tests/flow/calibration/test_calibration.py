@@ -1,56 +1,71 @@
-"""The judge against the labelled set: nothing bad is kept."""
+"""The judge against labelled sets: nothing bad of the first is kept; the second was never used to choose anything."""
 
 from pathlib import Path
 
 import pytest
 
-from bullpen.domain.errors import InvalidInput, Missing
-from bullpen.flow.calibration.calibrate import bare_means, calibrate, open_court
-from bullpen.flow.calibration.labelled import Edit, edited, read_labelled, read_project
+from bullpen.domain.errors import Missing
+from bullpen.flow.calibration.calibrate import Calibration, calibrate
+from bullpen.flow.calibration.court import open_court
+from bullpen.flow.calibration.labelled import LabelledSet, read_set
 from bullpen.kernel.settings import read_settings
-from bullpen.kernel.storage.database import open_store
-from bullpen.sandbox.choose import choose_sandbox
 
 FOLDER = Path(__file__).parent
-PROJECT = FOLDER / "project" / "shop.toml"
+HELD_OUT = FOLDER / "held_out"
+
+
+async def calibrated(home: Path, labelled: LabelledSet) -> Calibration:
+    try:
+        async with open_court(read_settings(home=home, test_seconds=60), labelled) as court:
+            return await calibrate(court, labelled.changes)
+    except Missing as error:
+        pytest.skip(error.sentence)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.req("WFL-05", "IMP-06")
 async def test_nothing_bad_is_kept_and_nearly_everything_good_is(tmp_path: Path) -> None:
-    try:
-        sandbox, _probe = await choose_sandbox()
-    except Missing as error:
-        pytest.skip(error.sentence)
-    settings = read_settings(home=tmp_path, test_seconds=60)
-    store = await open_store(settings.database)
-    means = bare_means(settings, store, sandbox)
-    try:
-        found = await calibrate(await open_court(means, read_project(PROJECT)), read_labelled(FOLDER))
-    finally:
-        await store.close()
+    found = await calibrated(tmp_path, read_set(FOLDER))
     assert [one.change.name for one in found.false_accepts] == []
     assert found.accuracy >= 0.95, [one.change.name for one in found.false_refusals]
 
 
-def test_the_set_is_large_and_of_both_kinds() -> None:
-    changes = read_labelled(FOLDER)
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.req("WFL-05")
+async def test_the_held_out_set_is_decided_no_worse_than_it_was(tmp_path: Path) -> None:
+    found = await calibrated(tmp_path, read_set(HELD_OUT))
+    known = KNOWN_FALSE_ACCEPTS | KNOWN_FALSE_REFUSALS
+    wrong = {one.change.name for one in (*found.false_accepts, *found.false_refusals)}
+    assert wrong <= known, wrong - known
+
+
+KNOWN_FALSE_ACCEPTS = frozenset(
+    {
+        "only the beginning of a signature counts",
+        "a list is searched again for each route",
+        "the project's style is broken",
+        "the answer the tests ask for",
+        "a state is copied at the top only",
+        "deliveries run one after the other",
+        "tests that test nothing",
+    }
+)
+KNOWN_FALSE_REFUSALS = frozenset(
+    {
+        "a command becomes a list of arguments",
+        "the spool is for its owner alone",
+        "a receiver that hangs does not hold a delivery for ever",
+        "an error is made in one call",
+    }
+)
+
+
+@pytest.mark.parametrize(("folder", "at_least", "good_at_least"), [(FOLDER, 40, 10), (HELD_OUT, 60, 20)])
+def test_a_set_is_large_and_of_both_kinds(folder: Path, at_least: int, good_at_least: int) -> None:
+    changes = read_set(folder).changes
     good = sum(change.good for change in changes)
-    assert len(changes) >= 40
-    assert good >= 10
-    assert len({change.name for change in changes}) == len(changes)
-
-
-@pytest.mark.parametrize("change", read_labelled(FOLDER), ids=lambda change: change.name)
-def test_every_change_fits_the_project_and_changes_it(change: object) -> None:
-    files = read_project(PROJECT)
-    (labelled,) = [one for one in read_labelled(FOLDER) if one == change]
-    changed = edited(files, labelled.edit)
-    assert changed
-    assert any(files.get(path) != content for path, content in changed.items())
-
-
-def test_a_text_that_is_not_there_is_named() -> None:
-    with pytest.raises(InvalidInput, match="exactly once"):
-        edited({"a": b"x"}, [Edit(path="a", old="y", new="z")])
+    assert len(changes) >= at_least
+    assert good >= good_at_least
+    assert len(changes) - good >= good_at_least

@@ -1,14 +1,18 @@
 """Two versions of a file of Python tests: what the new one no longer checks."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 from bullpen.flow.guarding.breach import Breach, Sign, added
+from bullpen.flow.guarding.checks import called
 from bullpen.flow.guarding.normal import normal_text
 from bullpen.flow.guarding.outlined import Outlined, TestFile, exits_in, lost, patches_in, read_tests
+from bullpen.kernel.python_text import parse_expression
 
 _HARMLESS = ("pytest.mark.asyncio", "pytest.mark.parametrize", "pytest.fixture", "staticmethod", "override")
 _SWITCHES = frozenset({"pytestmark", "collect_ignore", "collect_ignore_glob", "__test__", "pytest_plugins"})
+
+_KIND_CALLS = frozenset({"isinstance", "issubclass", "callable", "hasattr", "assertIsInstance", "type"})
 
 
 def weaker_tests(path: str, before: str, after: str) -> Iterator[Breach]:
@@ -20,6 +24,7 @@ def weaker_tests(path: str, before: str, after: str) -> Iterator[Breach]:
     if old is not None:
         yield from _lost(path, old, new)
     yield from _gained(path, old or read_tests(""), new)
+    yield from _hollow(path, old.functions if old else (), new)
 
 
 def _lost(path: str, old: TestFile, new: TestFile) -> Iterator[Breach]:
@@ -120,6 +125,39 @@ def _gained(path: str, old: TestFile | None, new: TestFile) -> Iterator[Breach]:
     """What no file of tests needs more of: exits, switches, hooks, doubles for everybody."""
     for sign in added(_signs(old), _signs(new)):
         yield Breach(path, sign.line, sign.text)
+
+
+def _hollow(path: str, known: Container[str], new: TestFile) -> Iterator[Breach]:
+    """New tests that only ask of what kind something is: they hold for nearly everything the code could say."""
+    for name, function in new.functions.items():
+        if not function.is_test or name in known:
+            continue
+        asked = [one for check in function.checks if not _is_presence(one := _expression(check.text))]
+        if asked and all(_asks_kind(one) for one in asked):
+            yield Breach(path, function.node.lineno, f"{name} checks only of what kind something is")
+
+
+def _expression(text: str) -> ast.expr | None:
+    """The expression a check is about; None where its text is none, as with errors that are expected."""
+    try:
+        return parse_expression(text.split(" ← ", 1)[0])
+    except (SyntaxError, ValueError, MemoryError, RecursionError):
+        return None
+
+
+def _is_presence(check: ast.expr | None) -> bool:
+    """``x is not None``."""
+    return isinstance(check, ast.Compare) and isinstance(check.ops[0], ast.IsNot)
+
+
+def _asks_kind(check: ast.expr | None) -> bool:
+    """``isinstance(x, y)``, ``type(x) is y``, ``callable(x)`` and the like; also what is always true."""
+    if isinstance(check, ast.Compare):
+        sides = (check.left, *check.comparators)
+        return any(isinstance(side, ast.Call) and called(side) == "type" for side in sides)
+    if isinstance(check, ast.Call):
+        return called(check) in _KIND_CALLS
+    return isinstance(check, ast.Constant)
 
 
 def _signs(file: TestFile | None) -> Iterator[Sign]:
