@@ -65,7 +65,9 @@ def times_after(options: ScheduleOptions, after: float) -> Iterator[float]:
     """Every time behind a moment, as seconds since 1970."""
     start = datetime.fromtimestamp(int(after), ZoneInfo(options.zone))
     times = (one.timestamp() for one in CronSim(options.cron, start))
-    return dropwhile(lambda one: one <= after, times)  # begun in an hour that is there twice, it tells the first one
+    return dropwhile(
+        lambda one: one <= after, times
+    )  # begun in an hour that is there twice, it tells the first one
 
 
 def next_time(options: ScheduleOptions, after: float) -> float | None:
