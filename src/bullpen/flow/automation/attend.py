@@ -23,7 +23,7 @@ from bullpen.flow.automation.queries import find_automation, list_open_runs
 from bullpen.flow.automation.records import AutomationRun, Registered, RunState
 from bullpen.flow.automation.watch import tick
 from bullpen.flow.definitions.start import hold_run
-from bullpen.flow.definitions.wake import Waker
+from bullpen.flow.definitions.wake import Waker, adopt_run
 from bullpen.flow.workflows.work_item import Bench
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import DurableEngine
@@ -115,7 +115,7 @@ class Attendant:
         means = self.bench.means
         try:
             async with hold_run(means, run.session_id):
-                await self.engine.adopt((run.session_id,))
+                await adopt_run(self.engine, means.database, means.actor, run.session_id)
                 state, words = await self._done(run)
         except asyncio.CancelledError:
             await asyncio.shield(self._leave(run))
