@@ -11,7 +11,7 @@ from bullpen.domain.actor import Scope
 from bullpen.domain.errors import InvalidInput, NotFound
 from bullpen.domain.events.session import (
     FactCarried,
-    FactForgotten,
+    FactDropped,
     FactNoted,
     ParticipantJoined,
     SessionArchived,
@@ -204,7 +204,7 @@ async def forget_fact(uow: UnitOfWork, project: str, kind: FactKind, key: str) -
         )
     await _drop_fact(uow, project, kind, key)
     told = known[kind, key]
-    uow.record(SessionId(told.session), FactForgotten(told.kind, told.key, told.text, uow.actor.id))
+    uow.record(SessionId(told.session), FactDropped(told.kind, told.key, told.text, uow.actor.id))
 
 
 async def _keep_fact(uow: UnitOfWork, project: str, fact: CarriedFact) -> None:

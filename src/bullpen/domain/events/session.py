@@ -136,7 +136,7 @@ class FactCarried(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class FactForgotten(Event):
+class FactDropped(Event):
     """Later sessions of the project are told this no more; it had come from this session."""
 
     kind: str
