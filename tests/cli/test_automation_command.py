@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,11 @@ class Desk:
 
     repo: Path
     home: Path
+    url: str = ""
 
     def start(self, *arguments: object) -> subprocess.Popen[str]:
         environment = {**os.environ, "BULLPEN_HOME": str(self.home), "PYTHONPATH": os.pathsep.join(sys.path)}
+        environment["BULLPEN_DATABASE_URL"] = self.url
         return subprocess.Popen(
             [sys.executable, "-m", "bullpen.cli.main", *map(str, arguments)],
             cwd=self.repo,
@@ -234,3 +236,24 @@ def test_a_workflow_that_sleeps_goes_on_by_itself_and_one_that_was_killed_too(de
     process.communicate(timeout=60)
     (log,) = desk.home.glob("sessions/ses-work/worktrees/*/wt-*/log")
     assert log.read_text() == "a\nb\n"
+
+
+@pytest.mark.req("WFL-03")
+@pytest.mark.needs("postgresql")
+def test_workers_of_a_shared_database_do_what_is_due_once_and_wake_what_sleeps(
+    desk: Desk, postgres_url: str
+) -> None:
+    shared = replace(desk, url=postgres_url)
+    nap = "name: nap\nversion: 1\nsteps:\n  - {id: rest, kind: sleep, with: {for: 1s}}\n  - {id: end, kind: note, needs: [rest], with: {text: up}}\n"
+    shared.commit(".bullpen/workflows/nap.yaml", nap)
+    text = PIPELINE.format(repo=f'repo: "{shared.repo}"\n', limits="{}")
+    shared.at_home("checks", text.replace("pipeline: {own: true}", "workflow: {name: nap}"))
+    shared.run("enable", "checks")
+    shared.run("fire", "checks")
+    workers = [shared.start("worker", "--json") for _ in range(2)]
+    shared.until(lambda: shared.states() == ["done"], workers[0])
+    for one in workers:
+        one.send_signal(signal.SIGTERM)
+        assert one.wait(120) == 0
+    (run,) = shared.ask("history")
+    assert (run["run"]["attempts"], run["run"]["reason"]) == (1, "its session is done")
