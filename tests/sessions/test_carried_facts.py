@@ -10,7 +10,7 @@ from bullpen.domain.actor import Actor, Scope
 from bullpen.domain.errors import InvalidInput, NotFound
 from bullpen.domain.events import Event
 from bullpen.domain.events.improve import EnvironmentPrepared
-from bullpen.domain.events.session import FactCarried
+from bullpen.domain.events.session import FactCarried, FactDropped
 from bullpen.domain.events.work import ApprovalAnswered, ApprovalAsked, ItemMoved, ItemProposed
 from bullpen.domain.ids import ActorId, OrganizationId, SessionId
 from bullpen.kernel.bus.log import Recorded, replay
@@ -94,6 +94,9 @@ async def test_later_sessions_of_the_project_are_told(database: Database, person
         assert await queries.list_carried(uow, "/p") == []
         with pytest.raises(NotFound, match="Nothing is carried"):
             await actions.forget_fact(uow, "/p", FactKind.CONVENTION, "style: quotes")
+    async with database.view(person) as uow:
+        (*_, last) = await replay(uow, SessionId("ses-2"))
+    assert last.event == FactDropped("convention", "style: quotes", "single quotes", "person")
 
 
 @pytest.mark.req("SES-05")

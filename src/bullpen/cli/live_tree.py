@@ -128,25 +128,26 @@ def _bar(state: Progress, frame: Frame) -> Text:
     line = Text()
     line.append(frame.glyphs.full * full, "green")
     line.append(frame.glyphs.empty * (_BAR - full), "dim")
-    line.append(f" {ended}/{len(tasks)} items")
+    line.append(f" {ended}/{len(tasks)} {tasks[0].kind}s")
     left = seconds_left(state, frame.now)
     if left is not None:
         line.append(f", about {duration(left)} left", "dim")
-    elif ended == len(tasks):
+    elif ended == len(tasks) and tasks[0].kind == "item":
         line.append(f", {_STAGES.get(state.stage, state.stage.value)}", "dim")
     return line
 
 
 def _tree(state: Progress, frame: Frame, room: int) -> list[Text]:
-    """Running items with what is done for them, then the newest that ended, then counts of the rest."""
+    """What runs and what is done for it, what waits for a reason, the newest that ended, and counts of the rest."""
     tasks = work_tasks(state)
     if not tasks:
         return []
     running = [task for task in tasks if task.state is TaskState.RUNNING]
     ended = sorted((task for task in tasks if task.state.is_final), key=lambda task: -task.ended_at)
+    asleep = [task for task in tasks if task.state is TaskState.WAITING and task.note]
     lines: list[Text] = []
     shown: set[str] = set()
-    for task in (*running, *ended):
+    for task in (*running, *asleep, *ended):
         block = _block(state, task, frame)
         if len(lines) + len(block) > room - 1:
             break
@@ -162,9 +163,9 @@ def _block(state: Progress, task: TaskNode, frame: Frame) -> list[Text]:
     line.append(f"{glyphs.of(task.state)} ", STYLES[task.state])
     line.append(printable(task.title), "bold" if task.state is TaskState.RUNNING else "")
     end = task.ended_at or frame.now
-    if task.started_at:
+    if task.started_at and task.state is not TaskState.WAITING:
         line.append(f"  {duration(end - max(task.started_at, min(frame.began, end)))}", "dim")
-    if task.state.is_final and task.note:
+    if task.note and task.state is not TaskState.RUNNING:
         line.append(f"  {printable(task.note)}", "dim")
     return [line, *_phases(state, task, frame)]
 

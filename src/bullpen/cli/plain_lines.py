@@ -13,8 +13,10 @@ from bullpen.domain.events.improve import (
     TestsRun,
     WaveStarted,
 )
+from bullpen.domain.events.pipelines import PipelineJobEnded, PipelineJobStarted
 from bullpen.domain.events.session import StageReached
 from bullpen.domain.events.work import ApprovalAsked, ItemMoved
+from bullpen.domain.events.workflows import WorkflowStepEnded, WorkflowStepStarted
 from bullpen.domain.finding import Severity
 from bullpen.domain.session import Stage
 from bullpen.domain.work_item import ItemState
@@ -22,7 +24,9 @@ from bullpen.domain.work_item import ItemState
 
 def plain_line(state: Progress, event: Event) -> str:
     """What to say of an event, given the state after it; empty where nothing is."""
-    return printable(_about_look(event) or _about_item(state, event) or _about_session(state, event))
+    return printable(
+        _about_look(event) or _about_item(state, event) or _about_part(event) or _about_session(state, event)
+    )
 
 
 def _about_look(event: Event) -> str:
@@ -60,6 +64,18 @@ def _about_item(state: Progress, event: Event) -> str:
             return f"left: {_title(state, event.item_id)}: {event.reason}"
         case ApprovalAsked():
             return f"asks: {event.subject}: {event.reason} (`bullpen approve {event.approval_id}`)"
+        case _:
+            return ""
+
+
+def _about_part(event: Event) -> str:
+    match event:
+        case WorkflowStepStarted() | PipelineJobStarted():
+            return f"begins: {event.step if isinstance(event, WorkflowStepStarted) else event.job}"
+        case WorkflowStepEnded() | PipelineJobEnded():
+            name = event.step if isinstance(event, WorkflowStepEnded) else event.job
+            time = f" ({duration(event.seconds)})" if event.seconds else ""
+            return f"{event.state}: {name}{time}" + (f": {event.reason}" if event.reason else "")
         case _:
             return ""
 

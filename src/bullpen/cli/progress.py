@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
+from bullpen.cli.parts import JOB, STEP, apply_part
 from bullpen.domain.events.agent import AgentStarted, AgentStopped, ModelReplied, ToolStarted
 from bullpen.domain.events.improve import (
     BatchBisected,
@@ -110,7 +111,7 @@ def fold(state: Progress, events: Iterable[Recorded]) -> Progress:
     for recorded in events:
         if recorded.position <= state.position:
             continue
-        for area in (_session, _look, _items, _tasks, _agents, _changes):
+        for area in (_session, _look, _items, _tasks, _parts, _agents, _changes):
             state = area(state, tables, recorded)
         state = replace(state, position=recorded.position, last_at=recorded.at)
     return state
@@ -227,6 +228,11 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
     return state
 
 
+def _parts(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
+    begins = apply_part(tables.tasks, recorded.event, recorded.at)
+    return replace(state, work_began_at=state.work_began_at or recorded.at) if begins else state
+
+
 def _moved(node: TaskNode, state: TaskState, note: str, at: float) -> TaskNode:
     started = at if state is TaskState.RUNNING else node.started_at
     ended = at if state.is_final else 0.0
@@ -280,8 +286,8 @@ def _call(tool: str, arguments: str) -> str:
 
 
 def work_tasks(state: Progress) -> list[TaskNode]:
-    """The tasks that stand for whole items, in the order of the plan."""
-    return [task for task in state.tasks.values() if task.kind == "item"]
+    """The tasks that stand for whole items, steps or jobs, in the order of the plan."""
+    return [task for task in state.tasks.values() if task.kind in ("item", STEP, JOB)]
 
 
 def share_done(state: Progress) -> float:

@@ -4,8 +4,8 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -177,6 +177,19 @@ async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "
             async with records.database.transaction(records.actor) as uow:
                 run = await run_improve(engine, uow, await get_session(uow, session_id))
             return ENDED.validate_python(await run.result())
+        finally:
+            ended.set()
+            await showing
+
+
+@asynccontextmanager
+async def watched(records: "Records", session_id: SessionId, *, quiet: bool) -> AsyncGenerator[None]:
+    """While it is open, a session is shown as it goes; what was told until it is left is shown, too."""
+    ended = asyncio.Event()
+    with open_screen(quiet=quiet) as screen:
+        showing = asyncio.create_task(show_events(records, session_id, screen, ended))
+        try:
+            yield
         finally:
             ended.set()
             await showing

@@ -11,6 +11,7 @@ from bullpen.domain.actor import Scope
 from bullpen.domain.errors import InvalidInput, NotFound
 from bullpen.domain.events.session import (
     FactCarried,
+    FactDropped,
     FactNoted,
     ParticipantJoined,
     SessionArchived,
@@ -190,7 +191,7 @@ async def carry_facts(uow: UnitOfWork, session_id: SessionId, facts: Iterable[Ca
 
 
 async def forget_fact(uow: UnitOfWork, project: str, kind: FactKind, key: str) -> None:
-    """Tell it no more; what was said stays in the events of its session.
+    """Tell it no more; what was said stays in the events of its session, and so does that it was forgotten.
 
     Raises:
         NotFound: nothing of that kind and key is told.
@@ -202,6 +203,8 @@ async def forget_fact(uow: UnitOfWork, project: str, kind: FactKind, key: str) -
             f"Nothing is carried as the {kind.value} {key!r}.", remedy="See `bullpen sessions facts`."
         )
     await _drop_fact(uow, project, kind, key)
+    told = known[kind, key]
+    uow.record(SessionId(told.session), FactDropped(told.kind, told.key, told.text, uow.actor.id))
 
 
 async def _keep_fact(uow: UnitOfWork, project: str, fact: CarriedFact) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -149,3 +151,66 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others(tmp_path: Path) -> 
         ("not run", ".github/workflows/b.yml"),
     ]
     assert "line 1, column 8" in ran["jobs"][1]["reason"]
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    """The jobs that had ended keep their results and their artifacts, though the project has moved on since."""
+    workflow = """\
+on: push
+jobs:
+  one:
+    runs-on: ubuntu-latest
+    outputs: {when: "${{ steps.t.outputs.when }}"}
+    steps:
+      - uses: actions/checkout@v4
+      - id: t
+        run: echo when=$(date +%s%N) >> $GITHUB_OUTPUT; echo kept > out.txt
+      - uses: actions/upload-artifact@v4
+        with: {name: out, path: out.txt}
+  bad:
+    runs-on: ubuntu-latest
+    steps: [{run: exit 3}]
+  two:
+    needs: one
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/download-artifact@v4
+        with: {name: out, path: got}
+      - run: test "$(cat got/out.txt) ${{ needs.one.outputs.when != '' }} $(cat version)" = "kept true 1"; sleep 4
+"""
+    repo = make(tmp_path / "r", {".github/workflows/ci.yml": workflow, "version": "1"})
+    home = tmp_path / "home"
+    environment = {**os.environ, "BULLPEN_HOME": str(home), "PYTHONPATH": os.pathsep.join(sys.path)}
+    argv = [sys.executable, "-m", "bullpen.cli.main", "pipeline", "run", str(repo), "--session", "ses-killed"]
+    process = subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    results = home / "sessions" / "ses-killed" / "pipeline" / "results"
+    while len(list(results.glob("*.json"))) < 2:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    before = {one: one.read_bytes() for one in results.glob("*.json")}
+    assert len(before) == 2
+    (repo / "version").write_text("2")
+    for arguments in (("add", "-A"), ("-c", "user.name=A", "-c", "user.email=a@b", "commit", "-qm", "2")):
+        subprocess.run(("git", *arguments), cwd=repo, check=True)
+
+    status, ran = run(home, "run", repo, "--resume")
+    states = {one["label"]: one["state"] for one in ran["jobs"]}
+    assert (status, ran["session"]) == (1, "ses-killed")
+    assert states == {"one": "passed", "bad": "failed", "two": "passed"}
+    assert before == {one: one.read_bytes() for one in before}
+    assert not list((home / "sessions" / "ses-killed").glob("scratch/*"))
+    told = [*argv[:3], "sessions", "replay", "ses-killed", "--json"]
+    log = subprocess.run(told, env=environment, capture_output=True, text=True, check=True).stdout
+    ended = [line for line in log.splitlines() if "PipelineJobEnded" in line]
+    assert len(ended) == 3
+    status, again = run(home, "run", repo, "--resume", "--session", "ses-killed")
+    assert (status, again["error"]) == (4, "conflict")
+
+
+def test_there_must_be_something_to_resume(tmp_path: Path) -> None:
+    repo = make(tmp_path / "r", {"Makefile": "test:\n\techo hi\n"})
+    status, told = run(tmp_path / "home", "run", repo, "--resume")
+    assert (status, "was interrupted" in told["sentence"]) == (2, True)

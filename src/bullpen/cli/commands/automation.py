@@ -387,6 +387,7 @@ async def _serve(settings: "Settings", say: "Say", *, once: bool, as_json: bool)
     from bullpen.app import is_shared, open_engine, open_workshop
     from bullpen.cli.commands.worker import stop_on_signals
     from bullpen.cli.fencing import fenced
+    from bullpen.flow.automation.actions import free_runs
     from bullpen.flow.automation.attend import attending
 
     stopping = stop_on_signals()
@@ -395,11 +396,21 @@ async def _serve(settings: "Settings", say: "Say", *, once: bool, as_json: bool)
         if not is_shared(settings):
             await _be_alone(stack, settings.home)
         workshop = await stack.enter_async_context(open_workshop(settings))
+        if not is_shared(settings):
+            async with workshop.records.database.transaction(workshop.records.actor) as uow:
+                await free_runs(uow)  # they are of one that was killed
         engine = await stack.enter_async_context(
             open_engine(workshop, "automation", on_lost=fence, worker=True)
         )
+        _ready(as_json=as_json)
         attendant = await stack.enter_async_context(attending(workshop.bench, engine, stopping, say))
         await attendant.until_idle(stopping) if once else await stopping.wait()
+
+
+def _ready(*, as_json: bool) -> None:
+    from bullpen.cli.output import json_line
+
+    click.echo(json_line({"state": "ready"}) if as_json else "bullpen automation: ready", err=not as_json)
 
 
 async def _be_alone(stack: "AsyncExitStack", home: Path) -> None:

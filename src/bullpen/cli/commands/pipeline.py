@@ -5,11 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bullpen.cli.arguments import full_path, in_workshop, json_option
+from bullpen.cli.arguments import full_path, json_option
 
 if TYPE_CHECKING:
-    from bullpen.flow.improve.means import Means
-    from bullpen.flow.improve.session import OpenSessions
     from bullpen.flow.pipelines.model import PipelineRun
     from bullpen.flow.pipelines.run import Found, PipelineOptions
 
@@ -89,10 +87,7 @@ def run(
 
     options = PipelineOptions(full_path(repo), jobs, files, own, partial, network, fresh)
 
-    async def body(means: "Means", _sessions: "OpenSessions") -> "PipelineRun":
-        return await _run(means, options, resume=resume, session_id=session_id)
-
-    done = in_workshop(body)
+    done = asyncio.run(_run(options, resume=resume, session_id=session_id, quiet=as_json))
     if as_json:
         print_json(done)
     else:
@@ -100,20 +95,25 @@ def run(
     return 0 if done.ok else 1
 
 
-async def _run(means: "Means", options: "PipelineOptions", *, resume: bool, session_id: str) -> "PipelineRun":
+async def _run(options: "PipelineOptions", *, resume: bool, session_id: str, quiet: bool) -> "PipelineRun":
+    from bullpen.app import open_workshop
+    from bullpen.cli.watching import watched
     from bullpen.domain.ids import SessionId, new_id
     from bullpen.flow.definitions.start import hold_run
     from bullpen.flow.pipelines.kept import interrupted_run
     from bullpen.flow.pipelines.run import run_pipelines
     from bullpen.flow.start import require_new
+    from bullpen.kernel.settings import read_settings
 
-    async with means.database.view(means.actor) as uow:
-        if resume:
-            session = (await interrupted_run(uow, options.source, session_id)).id
-        else:
-            session = await require_new(uow, session_id) if session_id else SessionId(new_id("ses"))
-    async with hold_run(means, session):
-        return await run_pipelines(means, options, session)
+    async with open_workshop(read_settings()) as workshop:
+        means = workshop.means
+        async with means.database.view(means.actor) as uow:
+            if resume:
+                session = (await interrupted_run(uow, options.source, session_id)).id
+            else:
+                session = await require_new(uow, session_id) if session_id else SessionId(new_id("ses"))
+        async with hold_run(means, session), watched(workshop.records, session, quiet=quiet):
+            return await run_pipelines(means, options, session)
 
 
 def _print(done: "PipelineRun") -> None:

@@ -117,7 +117,7 @@ def run(name: str, repo: str, params: tuple[str, ...], session_id: str, as_json:
 
         return await new_run(workshop.means, full_path(repo), name, given, session_id)
 
-    session, ended = asyncio.run(_run(begin))
+    session, ended = asyncio.run(_run(begin, quiet=as_json))
     return _say(session, ended, as_json=as_json)
 
 
@@ -133,7 +133,7 @@ def _pair(text: str) -> tuple[str, str]:
 @json_option
 def resume(run_id: str, as_json: bool) -> int:
     """Go on with a RUN that waits, was interrupted, or failed."""
-    session, ended = asyncio.run(_run(_finder(run_id)))
+    session, ended = asyncio.run(_run(_finder(run_id), quiet=as_json))
     return _say(session, ended, as_json=as_json)
 
 
@@ -153,7 +153,7 @@ def wake(as_json: bool) -> int:
     """Go on with every run whose time has come, that was answered, or that was interrupted."""
     from bullpen.cli.output import print_json
 
-    woken = [asyncio.run(_run(_finder(one))) for one in read_records(_due)]
+    woken = [asyncio.run(_run(_finder(one), quiet=True)) for one in read_records(_due)]
     if as_json:
         print_json([_told_run(session, ended) for session, ended in woken])
         return 0
@@ -170,11 +170,13 @@ async def _due(uow: "UnitOfWork") -> "Sequence[str]":
     return await due_runs(uow)
 
 
-async def _run(choose: "Callable[[Workshop], Awaitable[Session]]") -> "tuple[Session, Ended]":
+async def _run(choose: "Callable[[Workshop], Awaitable[Session]]", *, quiet: bool) -> "tuple[Session, Ended]":
     from bullpen.app import open_engine, open_workshop
     from bullpen.cli.fencing import fenced
+    from bullpen.cli.watching import watched
     from bullpen.flow.definitions.run import ENDED
     from bullpen.flow.definitions.start import hold_run, run_workflow
+    from bullpen.flow.definitions.wake import adopt_run
     from bullpen.kernel.settings import read_settings
 
     fence = fenced("Run `bullpen workflows wake` when the database can be reached.", as_json=False)
@@ -184,7 +186,9 @@ async def _run(choose: "Callable[[Workshop], Awaitable[Session]]") -> "tuple[Ses
         async with (
             hold_run(workshop.means, session.id),
             open_engine(workshop, f"workflow-{session.id}", on_lost=fence) as engine,
+            watched(records, session.id, quiet=quiet),
         ):
+            await adopt_run(engine, records.database, records.actor, session.id)
             async with records.database.transaction(records.actor) as uow:
                 started = await run_workflow(engine, uow, session)
             return session, ENDED.validate_python(await started.result())

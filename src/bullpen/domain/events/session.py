@@ -136,6 +136,16 @@ class FactCarried(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FactDropped(Event):
+    """Later sessions of the project are told this no more; it had come from this session."""
+
+    kind: str
+    key: str
+    text: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class SummaryPosted(Event):
     """The session's summary is at ``where``."""
 

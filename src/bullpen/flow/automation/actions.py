@@ -192,6 +192,14 @@ async def leave_run(uow: UnitOfWork, run_id: str, holder: str) -> None:
         await _change_run(uow, run_id, holder="", held_until=0.0, attempts=known.attempts - 1)
 
 
+async def free_runs(uow: UnitOfWork) -> None:
+    """Let everything that is held be taken up at once: whoever calls knows that no holder is alive."""
+    uow.actor.require(Scope.RUN)
+    for run in await list_open_runs(uow):
+        if run.state is RunState.RUNNING:
+            await _change_run(uow, run.id, held_until=0.0)
+
+
 async def end_run(
     uow: UnitOfWork, run: AutomationRun, holder: str, state: RunState, words: str, at: float
 ) -> bool:

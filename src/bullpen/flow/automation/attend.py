@@ -23,7 +23,7 @@ from bullpen.flow.automation.queries import find_automation, list_open_runs
 from bullpen.flow.automation.records import AutomationRun, Registered, RunState
 from bullpen.flow.automation.watch import tick
 from bullpen.flow.definitions.start import hold_run
-from bullpen.flow.definitions.wake import Waker
+from bullpen.flow.definitions.wake import Waker, adopt_run
 from bullpen.flow.workflows.work_item import Bench
 from bullpen.kernel.clock import now
 from bullpen.kernel.durable import DurableEngine
@@ -81,14 +81,15 @@ class Attendant:
         self.looks += 1
 
     async def until(self, stopping: asyncio.Event) -> None:
-        """Look again and again. A database that is away is waited for."""
+        """Look again and again. What keeps a look from being made, such as a database that is away, is told once."""
+        told = ""
         while not stopping.is_set():
             try:
                 await self.look()
-            except Unavailable as error:
-                if error.code != AWAY:
-                    raise
-                _LOG.warning("automations are not looked at: %s", error.sentence)
+            except BullpenError as error:
+                if error.sentence != told:
+                    told = error.sentence
+                    _LOG.warning("automations are not looked at: %s", told)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
 
@@ -115,7 +116,7 @@ class Attendant:
         means = self.bench.means
         try:
             async with hold_run(means, run.session_id):
-                await self.engine.adopt((run.session_id,))
+                await adopt_run(self.engine, means.database, means.actor, run.session_id)
                 state, words = await self._done(run)
         except asyncio.CancelledError:
             await asyncio.shield(self._leave(run))
@@ -229,9 +230,15 @@ async def attending(
     """
     attendant = Attendant(bench, engine, say)
     looking = asyncio.create_task(attendant.until(stopping))
+    looking.add_done_callback(
+        lambda _ended: stopping.set()
+    )  # whoever waits must not wait for what has broken
     try:
         yield attendant
     finally:
         looking.cancel()
-        await asyncio.gather(looking, return_exceptions=True)
-        await attendant.close()
+        try:
+            with suppress(asyncio.CancelledError):
+                await looking
+        finally:
+            await attendant.close()

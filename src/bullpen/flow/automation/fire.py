@@ -125,8 +125,15 @@ async def deliver_trigger(
     """
     read_payload(TRIGGERS.load(kind), kind, data)
     known = await list_automations(uow, enabled=True)
-    meant = [one for one in known if origin in (None, one.origin) and kind in allowed(one).on]
+    meant = [one for one in known if origin in (None, one.origin) and kind in _waits_for(one)]
     return tuple([await _tell(uow, one, kind, data, at, ceiling) for one in meant])
+
+
+def _waits_for(known: Registered) -> tuple[str, ...]:
+    try:
+        return tuple(allowed(known).on)
+    except InvalidInput:
+        return ()  # one that cannot be read any more keeps nobody else from being told
 
 
 async def _tell(

@@ -4,11 +4,13 @@ import asyncio
 import logging
 from dataclasses import dataclass, field
 
+from bullpen.domain.actor import Actor
 from bullpen.domain.errors import BullpenError, Conflict
 from bullpen.domain.ids import SessionId
 from bullpen.flow.definitions.start import due_runs, hold_run, run_workflow
 from bullpen.flow.workflows.work_item import Bench
 from bullpen.kernel.durable import DurableEngine
+from bullpen.kernel.storage.database import Database
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions.queries import get_session, list_children
 
@@ -69,11 +71,17 @@ class Waker:
         async with hold_run(means, session_id):
             async with means.database.view(means.actor) as uow:
                 session = await get_session(uow, session_id)
-                family = await _family(uow, session_id)
-            await self.engine.adopt(family)
+            await adopt_run(self.engine, means.database, means.actor, session_id)
             async with means.database.transaction(means.actor) as uow:
                 run = await run_workflow(self.engine, uow, session)
             await run.result()
+
+
+async def adopt_run(engine: DurableEngine, database: Database, actor: Actor, session_id: SessionId) -> None:
+    """Go on with what another process had begun of a run; the caller holds the run (see ``hold_run``)."""
+    async with database.view(actor) as uow:
+        family = await _family(uow, session_id)
+    await engine.adopt(family)
 
 
 async def _family(uow: UnitOfWork, session_id: SessionId) -> list[SessionId]:

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bullpen.domain.session import Stage
 from bullpen.flow.automation.jobs.base import Errand, Job, Result, result_unless_stopped
 from bullpen.flow.definitions.model import Strict
 from bullpen.flow.improve.options import ImproveOptions
@@ -28,7 +29,7 @@ async def _run(errand: Errand, given: ImproveInputs) -> Result:
     async with means.database.transaction(means.actor) as uow:
         known = await find_session(uow, errand.session_id)
         if known is not None and known.stage.is_final:
-            return Result("failed" if known.stage != "done" else "done", known.stage.value)
+            return Result("done" if known.stage is Stage.DONE else "failed", known.stage.value)
         session = known or await new_improve_session(uow, options, errand.session_id)
         run = await run_improve(errand.engine, uow, session)
     ended = ENDED.validate_python(await result_unless_stopped(errand, run))

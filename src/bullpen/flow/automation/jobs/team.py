@@ -6,10 +6,12 @@ from typing import Annotated
 from pydantic import Field
 
 from bullpen.domain.errors import InvalidInput, NotFound
+from bullpen.domain.session import Stage
 from bullpen.flow.automation.jobs.base import Errand, Job, Result
 from bullpen.flow.definitions.model import Strict
 from bullpen.flow.team_folder import TeamPlace, run_folder, succeeded
 from bullpen.flow.teams.folder import read_team
+from bullpen.sessions.queries import find_session
 from bullpen.tools.workspace import write_bytes
 from bullpen.vcs.mirror import fetch_mirror
 from bullpen.vcs.source import open_source
@@ -25,6 +27,10 @@ class TeamInputs(Strict):
 
 
 async def _run(errand: Errand, given: TeamInputs) -> Result:
+    async with errand.bench.means.database.view(errand.bench.means.actor) as uow:
+        known = await find_session(uow, errand.session_id)
+    if known is not None and known.stage.is_final:
+        return Result("done" if known.stage is Stage.DONE else "failed", known.stage.value)
     folder = await _files(errand, inner_path(given.folder.rstrip("/")))
     means, models = errand.bench.means, errand.bench.crew.models
     place = TeamPlace(
@@ -53,7 +59,9 @@ async def _files(errand: Errand, inner: str) -> Path:
     partial = folder.with_name("team.partial")
     partial.mkdir(parents=True, exist_ok=True)
     for one in entries:
-        write_bytes(partial, one.path.removeprefix(f"{inner}/"), contents[one.blob])
+        path = one.path.removeprefix(f"{inner}/")
+        write_bytes(partial, path, contents[one.blob])
+        (partial / path).chmod(0o755 if one.mode == "100755" else 0o644)
     return partial.rename(folder)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from bullpen.domain.session import Stage
 from bullpen.flow.automation.jobs.base import Errand, Job, Result, result_unless_stopped
 from bullpen.flow.definitions.model import Plain, Strict
 from bullpen.flow.definitions.run import ENDED
@@ -27,7 +28,7 @@ async def _run(errand: Errand, given: WorkflowInputs) -> Result:
         params = {name: _text(value) for name, value in given.params.items()}
         session = await new_run(means, errand.repo, given.name, params, errand.session_id)
     if session.stage.is_final:
-        return Result("done" if session.stage == "done" else "failed", session.stage.value)
+        return Result("done" if session.stage is Stage.DONE else "failed", session.stage.value)
     async with means.database.transaction(means.actor) as uow:
         run = await run_workflow(errand.engine, uow, session)
     ended = ENDED.validate_python(await result_unless_stopped(errand, run))
