@@ -98,6 +98,8 @@ class SqliteStore:
             return cls(engine, _connection(engine, "busy_timeout=0"))
         except (DBAPIError, OSError) as error:
             reason = getattr(error, "orig", None) or error
+            if _is_damaged(reason):
+                raise _damaged(reason) from error
             raise Unavailable(
                 f"The database {path} cannot be opened: {reason}.",
                 remedy="Check the folder's permissions and free space, or set BULLPEN_HOME to another folder.",
@@ -219,7 +221,23 @@ def storage_errors() -> Generator[None]:
     except IntegrityError as error:
         raise Conflict(f"This exists already: {error.orig}.") from error
     except (DBAPIError, sqlite3.Error) as error:
+        inner = getattr(error, "orig", None) or error
+        if _is_damaged(inner):
+            raise _damaged(inner) from error
         raise Unavailable(
-            f"The database refused: {getattr(error, 'orig', None) or error}.",
+            f"The database refused: {inner}.",
             remedy="Check free space and that no other program holds the file, then run the command again.",
         ) from error
+
+
+def _is_damaged(error: BaseException) -> bool:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _damaged(error: BaseException) -> Unavailable:
+    return Unavailable(
+        f"A database in Bullpen's home is damaged: {error}.",
+        remedy="Restore its *.db files from a backup, or move them away; published branches stay as they are.",
+        code="damaged",
+    )
