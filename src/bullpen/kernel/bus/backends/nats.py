@@ -80,11 +80,12 @@ class _Place:
 
 @dataclass(slots=True)
 class _Pull:
-    """A consumer, and the inbox it sends to."""
+    """A consumer, the inbox it sends to, and what has arrived there."""
 
     consumer: str
     subject: str
     inbox: Subscription
+    arrived: asyncio.Queue[Msg]
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
@@ -160,12 +161,13 @@ class NatsBackend:
             reply = f"{pull.inbox.subject.removesuffix('*')}{next(pull.numbers)}"
             request = json.dumps({"batch": limit, "no_wait": True}).encode()
             await self.client.publish(_next_subject(place.stream, pull.consumer), request, reply=reply)
-            while len(found) < limit:
-                message = await pull.inbox.next_msg(timeout=ANSWER_SECONDS)
-                if not _is_status(message):
-                    found.append(message)
-                elif message.subject == reply:
-                    break
+            async with asyncio.timeout(ANSWER_SECONDS):
+                while len(found) < limit:
+                    message = await pull.arrived.get()
+                    if not _is_status(message):
+                        found.append(message)
+                    elif message.subject == reply:
+                        break
         return found
 
     def _delivery(self, organization: OrganizationId, queue: str, place: _Place, message: Msg) -> Delivery:
@@ -383,8 +385,9 @@ class NatsBackend:
             inactive_threshold=idle,
         )
         await self._js.add_consumer(stream, config)  # pyright: ignore[reportUnknownMemberType]
-        inbox = await self.client.subscribe(f"{self.client.new_inbox()}.*")  # pyright: ignore[reportUnknownMemberType]
-        return _Pull(name, subject, inbox)
+        arrived: asyncio.Queue[Msg] = asyncio.Queue()
+        inbox = await self.client.subscribe(f"{self.client.new_inbox()}.*", cb=arrived.put)  # pyright: ignore[reportUnknownMemberType]
+        return _Pull(name, subject, inbox, arrived)
 
     async def _meet(self, place: _Place) -> None:
         """Find out what the stream had when this run of the server was first met, by whichever client."""
