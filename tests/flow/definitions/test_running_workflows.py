@@ -214,4 +214,4 @@ def test_faults_of_a_file_are_said_with_line_and_column(desk: Desk, tmp_path: Pa
     told = desk.ask("workflows", "run", "bad", status=2)
     assert ".bullpen/workflows/bad.yaml, line 3, column 9" in told["sentence"]
     listed = {one["name"]: one["sound"] for one in desk.ask("workflows", "list")}
-    assert listed == {"bad": False, "default": True}
+    assert listed == {"bad": False, "default": True, "incident": True, "release": True}

@@ -227,7 +227,9 @@ def _print_end(session: "Session", ended: "Ended") -> None:
     if ended.undone:
         click.echo(f"  taken back: {', '.join(ended.undone)}")
     if ended.waits:
-        click.echo("  Go on with `bullpen workflows wake`.")
+        click.echo(
+            "  It goes on by itself while `bullpen automation run` or `bullpen worker` runs, or with `bullpen workflows wake`."
+        )
 
 
 def _moment(at: float) -> str:
