@@ -292,3 +292,21 @@ async def test_many_tasks_commit_in_one_mirror(user, tmp_path):
         names = [entry.path for entry in await list_tree(mirror.path, one)]
         assert names == ["README.md", "a.py", f"f{number}"]
     assert not list(mirror.path.glob("index.*"))
+
+
+async def test_names_are_read_anew_and_hashes_once(repo):
+    first = await commit(repo, [], a__txt=b"1")
+    await update_ref(repo, "refs/heads/main", first, None)
+    assert await tree_of(repo, "refs/heads/main") == await tree_of(repo, first)
+    second = await commit(repo, [first], a__txt=b"2")
+    await update_ref(repo, "refs/heads/main", second, first)
+    assert await tree_of(repo, "refs/heads/main") == await tree_of(repo, second) != await tree_of(repo, first)
+    assert [entry.blob for entry in await list_tree(repo, "refs/heads/main")] != [
+        entry.blob for entry in await list_tree(repo, first)
+    ]
+    assert await list_tree(repo, first) is await list_tree(repo, first)
+
+
+async def test_a_hash_of_nothing_is_not_found(repo):
+    with pytest.raises(NotFound):
+        await read_commit(repo, "1" * 40)

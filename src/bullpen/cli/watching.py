@@ -199,6 +199,8 @@ async def show_events(
     records: "Records", session_id: SessionId, screen: Screen, ended: asyncio.Event
 ) -> None:
     """Show what is in the log and what comes, also from another process, until ``ended`` is set."""
+    if isinstance(screen, Silence):
+        return
     position, over = 0, False
     while not over:
         over = ended.is_set()  # before the read: what was told until then is shown

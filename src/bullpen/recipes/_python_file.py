@@ -1,20 +1,20 @@
 """A Python file as recipes read it: LibCST's tree with positions, parents and qualified names."""
 
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TypeVar, cast
 
 import libcst as cst
 from libcst import matchers as m
 from libcst.metadata import (
     ByteSpanPositionProvider,
-    CodeRange,
     ImportAssignment,
     MetadataWrapper,
-    ParentNodeProvider,
-    PositionProvider,
     QualifiedNameSource,
     Scope,
     ScopeProvider,
@@ -25,12 +25,9 @@ from bullpen.kernel.python_text import parse_module
 N = TypeVar("N", bound=cst.CSTNode)
 BOM = b"\xef\xbb\xbf"
 UNDECODABLE = re.compile("[\udc80-\udcff]")
-PROVIDERS = (
-    ByteSpanPositionProvider,
-    ParentNodeProvider,
-    PositionProvider,
-    ScopeProvider,
-)
+LINE_END = re.compile(rb"\r\n?|\n")
+PROVIDERS = (ByteSpanPositionProvider, ScopeProvider)
+KEPT_CHARACTERS = 400_000  # of files kept parsed; a tree takes some 150 bytes for each
 STATEMENTS = (cst.SimpleStatementLine, cst.SimpleStatementSuite, cst.BaseCompoundStatement)
 
 
@@ -60,6 +57,8 @@ class PythonFile:
     module: cst.Module
     skipped: int  # length of the byte order mark
     metadata: Mapping[object, Mapping[cst.CSTNode, object]]
+    parents: Mapping[cst.CSTNode, cst.CSTNode]
+    line_starts: Sequence[int]  # offsets, the first without the byte order mark
     scopes: frozenset[Scope]
 
     @property
@@ -79,8 +78,12 @@ class PythonFile:
 
     def range(self, node: cst.CSTNode) -> tuple[tuple[int, int], tuple[int, int]]:
         """Line and column of a node's first character, and of the place after its last."""
-        place = cast("CodeRange", self.metadata[PositionProvider][node])
-        return (place.start.line, place.start.column + 1), (place.end.line, place.end.column + 1)
+        start, end = self.span(node)
+        return self._place(start), self._place(end)
+
+    def _place(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self.line_starts, offset)
+        return line, len(self.text(self.line_starts[line - 1], offset)) + 1
 
     def lines(self, node: cst.CSTNode) -> tuple[int, int]:
         """First and last line of a node."""
@@ -103,11 +106,11 @@ class PythonFile:
 
     def parent(self, node: cst.CSTNode) -> cst.CSTNode | None:
         """The node around this one; None for the module."""
-        return cast("cst.CSTNode | None", self.metadata[ParentNodeProvider].get(node))
+        return self.parents.get(node)
 
     def nodes(self, kind: type[N]) -> list[N]:
         """Every node of a kind, in the order of the text, outer ones first."""
-        found = [node for node in self.metadata[ParentNodeProvider] if isinstance(node, kind)]
+        found = [node for node in self.parents if isinstance(node, kind)]
         return sorted(found, key=lambda node: (self.span(node)[0], -self.span(node)[1]))
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
@@ -221,26 +224,63 @@ def dotted(node: cst.CSTNode) -> str:
     return ""
 
 
-@lru_cache(maxsize=1)
+_kept: OrderedDict[str, PythonFile | None] = OrderedDict()
+
+
 def read_python(text: str) -> PythonFile | None:
     """Parse a file; None if it is not valid Python for this interpreter, or nested too deep to be worth the risk.
 
-    The interpreter's own parser goes first: it bounds nesting, which LibCST's native parser does not. The last file is
-    kept: a recipe is asked about each of its places.
+    The last files are kept, as many as fit: several recipes are asked about each of a file's places.
     """
+    if text not in _kept:
+        _kept[text] = _read_python(text)
+    _kept.move_to_end(text)
+    while len(_kept) > 1 and sum(map(len, _kept)) > KEPT_CHARACTERS:
+        _kept.popitem(last=False)
+    return _kept[text]
+
+
+def _read_python(text: str) -> PythonFile | None:
+    """The interpreter's own parser goes first: it bounds nesting, which LibCST's native parser does not."""
     data = text.encode("utf-8", "surrogateescape")
     skipped = len(BOM) if data.startswith(BOM) else 0
-    readable = _readable(text)
     if not parses(text):
         return None
     try:
-        wrapper = MetadataWrapper(cst.parse_module(readable), unsafe_skip_copy=True)
+        wrapper = MetadataWrapper(cst.parse_module(_readable(text)), unsafe_skip_copy=True)
         metadata = wrapper.resolve_many(PROVIDERS)
     except (RecursionError, KeyError, cst.ParserSyntaxError):
         return None  # KeyError: LibCST leaves out positions where it ran out of stack
     known = cast("Mapping[object, Mapping[cst.CSTNode, object]]", metadata)
     scopes = frozenset(one for one in known[ScopeProvider].values() if isinstance(one, Scope))
-    return PythonFile(data, wrapper.module, skipped, known, scopes)
+    starts = (skipped, *(found.end() for found in LINE_END.finditer(data)))
+    return PythonFile(data, wrapper.module, skipped, known, parents(wrapper.module), starts, scopes)
+
+
+def parents(module: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
+    """The node around each node but the module: what LibCST's own provider says, in a fifth of its time."""
+    found: dict[cst.CSTNode, cst.CSTNode] = {}
+    waiting: list[cst.CSTNode] = [module]
+    while waiting:
+        node = waiting.pop()
+        children = list(_children(node))
+        found.update(dict.fromkeys(children, node))
+        waiting += reversed(children)
+    return found
+
+
+def _children(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    for name in _fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, cst.CSTNode):
+            yield value
+        elif isinstance(value, list | tuple):
+            yield from (one for one in cast("Sequence[object]", value) if isinstance(one, cst.CSTNode))
+
+
+@cache
+def _fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 def parses(text: str) -> bool:

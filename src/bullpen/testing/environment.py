@@ -167,8 +167,8 @@ def _without_undeclared_plugins(environment: Environment, declared: Declared) ->
     undeclared = (
         point.name
         for package in distributions(path=[str(OWN_PACKAGES)])
-        if canonicalize_name(package.name) not in names
         for point in package.entry_points.select(group="pytest11")
+        if canonicalize_name(package.name) not in names  # last, for reading a package's name takes longest
     )
     options = " ".join(f"-p no:{name}" for name in sorted(undeclared))
     return replace(environment, variables=(("PYTEST_ADDOPTS", options),)) if options else environment

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
@@ -14,7 +14,6 @@ from pathlib import Path
 import uv
 from packaging.markers import UndefinedEnvironmentName, default_environment
 from packaging.requirements import Requirement
-from packaging.utils import NormalizedName, canonicalize_name
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.sandbox.base import Mount
@@ -233,10 +232,8 @@ async def run_uv(arguments: Iterable[str], cwd: Path, seconds: float = 600.0) ->
 
 def unsatisfied(requirements: Iterable[str], site_packages: Path, version: str) -> tuple[str, ...]:
     """The requirements that the packages in this folder do not meet, by their metadata alone."""
-    installed = {
-        canonicalize_name(d.name): d.version for d in distributions(path=[str(site_packages)]) if d.name
-    }
-    return tuple(line for line in requirements if not _is_met(Requirement(line), installed, version))
+    wanted = {line: Requirement(line) for line in requirements}
+    return tuple(line for line, one in wanted.items() if not _is_met(one, site_packages, version))
 
 
 def applies(requirement: Requirement, version: str) -> bool:
@@ -255,8 +252,9 @@ def applies(requirement: Requirement, version: str) -> bool:
         return True
 
 
-def _is_met(requirement: Requirement, installed: Mapping[NormalizedName, str], version: str) -> bool:
-    found = installed.get(canonicalize_name(requirement.name))
-    return not applies(requirement, version) or (
-        found is not None and requirement.specifier.contains(found, prereleases=True)
-    )
+def _is_met(requirement: Requirement, site_packages: Path, version: str) -> bool:
+    if not applies(requirement, version):
+        return True
+    found = next(iter(distributions(name=requirement.name, path=[str(site_packages)])), None)
+    version_found = (found and found.version) or ""  # of a broken one there is no version
+    return bool(version_found) and requirement.specifier.contains(version_found, prereleases=True)

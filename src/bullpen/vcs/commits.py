@@ -3,6 +3,7 @@
 The same input gives the same commit hash: names, dates and messages are always given, never taken from the machine.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from bullpen.domain.errors import BullpenError, Conflict, InvalidInput, NotFound
 from bullpen.vcs.folders import private_index
 from bullpen.vcs.git import GitDir, git
-from bullpen.vcs.trees import checked
+from bullpen.vcs.trees import checked, is_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,8 @@ class Identity:
 
 
 BULLPEN = Identity("Bullpen", "bullpen@localhost")
+MOST_TREES = 1000
+_trees: OrderedDict[tuple[str, str], str] = OrderedDict()  # by repository and commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,16 @@ async def resolve_commit(repo: GitDir | Path, revision: str) -> str:
 
 
 async def tree_of(repo: GitDir | Path, commit: str) -> str:
-    """The hash of a commit's tree."""
-    return (await git(repo, "rev-parse", "--verify", f"{checked(commit)}^{{tree}}")).text
+    """The hash of the tree of a commit, or of a tree; what a full hash names is asked once."""
+    key = (str(repo.path if isinstance(repo, GitDir) else repo), commit)
+    if key in _trees:
+        return _trees[key]
+    tree = (await git(repo, "rev-parse", "--verify", f"{checked(commit)}^{{tree}}")).text
+    if is_hash(commit):
+        _trees[key] = tree
+        if len(_trees) > MOST_TREES:
+            _trees.popitem(last=False)
+    return tree
 
 
 async def commit_tree(
@@ -141,6 +152,8 @@ async def cherry_pick_tree(repo: Path, commit: str, onto: str) -> CleanMerge | C
     entry = await read_commit(repo, commit)
     if entry.parents[:1] == (onto,):
         return CleanMerge(entry.tree)
+    if entry.parents and await _merge_bases(repo, onto, entry.id) == entry.parents[:1]:
+        return await merge_commits(repo, onto, entry.id)
     base = await tree_of(repo, entry.parents[0]) if entry.parents else await _empty_tree(repo)
     return await merge_trees(repo, base, await tree_of(repo, onto), entry.tree)
 
@@ -263,7 +276,7 @@ async def read_commit(repo: GitDir | Path, revision: str) -> Commit:
     Raises:
         NotFound: there is none of that name.
     """
-    commit = await resolve_commit(repo, revision)
+    commit = revision if is_hash(revision) else await resolve_commit(repo, revision)
     return (await log(repo, commit, most=1))[0]
 
 
@@ -335,6 +348,12 @@ _SSH_SIGNING = (("gpg.format", "ssh"), ("gpg.ssh.program", "ssh-keygen"))
 
 async def _store_blob(repo: Path, content: bytes) -> str:
     return (await git(repo, "hash-object", "-w", "--stdin", stdin=content)).text
+
+
+async def _merge_bases(repo: Path, one: str, other: str) -> tuple[str, ...]:
+    """The best common ancestors; none where the histories have nothing in common."""
+    result = await git(repo, "merge-base", "--all", checked(one), checked(other), accept=(0, 1))
+    return tuple(result.text.split())
 
 
 async def _empty_tree(repo: Path) -> str:

@@ -1,6 +1,7 @@
 """Reading what commits hold: trees, files, pointers. Nothing here needs a work tree, and nothing is written."""
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -49,11 +50,27 @@ class Submodule:
     url: str = ""
 
 
+MOST_LISTS = 4
+_lists: OrderedDict[tuple[str, str, bool], tuple[TreeEntry, ...]] = OrderedDict()
+
+
 async def list_tree(repo: GitDir | Path, treeish: str, *, sizes: bool = False) -> tuple[TreeEntry, ...]:
-    """Every file of a commit or tree, in git's order. ``sizes`` costs one look-up per blob."""
+    """Every file of a commit or tree, in git's order. ``sizes`` costs one look-up per blob.
+
+    The last few are kept: what a full hash names does not change, and it is asked for again by every item.
+    """
+    key = (str(repo.path if isinstance(repo, GitDir) else repo), treeish, sizes)
+    if key in _lists:
+        _lists.move_to_end(key)
+        return _lists[key]
     flags = ("-l",) if sizes else ()
     listed = await git(repo, "ls-tree", "-r", "-z", "--full-tree", *flags, checked(treeish))
-    return tuple(_entry(line) for line in listed.fields())
+    entries = tuple(_entry(line) for line in listed.fields())
+    if is_hash(treeish):
+        _lists[key] = entries
+        if len(_lists) > MOST_LISTS:
+            _lists.popitem(last=False)
+    return entries
 
 
 def _entry(line: str) -> TreeEntry:
@@ -162,6 +179,11 @@ async def _submodule_urls(repo: GitDir | Path, treeish: str) -> dict[str, str]:
     values = {key: value for key, _, value in pairs}
     names = {key.removesuffix(".path") for key in values if key.endswith(".path")}
     return {values[f"{name}.path"]: values.get(f"{name}.url", "") for name in names}
+
+
+def is_hash(revision: str) -> bool:
+    """Whether it is a full hash, which names the same for ever."""
+    return re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision) is not None
 
 
 def checked(revision: str) -> str:

@@ -105,7 +105,12 @@ class AstGrep:
 
 def _request(paths: Sequence[str]) -> bytes:
     files = [(path, language_of(path), role_of(path) is Role.TEST) for path in paths]
-    return json.dumps({"rules": [scan_rule(rule) for rule in load_rules()], "files": files}).encode()
+    return json.dumps({"rules": _scan_rules(), "files": files}).encode()
+
+
+@cache
+def _scan_rules() -> Sequence[Mapping[str, object]]:
+    return [scan_rule(rule) for rule in load_rules()]
 
 
 def scan_rule(rule: PackRule) -> Mapping[str, object]:

@@ -5,6 +5,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from bullpen.flow.guarding.checks import Check, called, checks_of
 from bullpen.flow.guarding.data_flow import Flow, Function, flow_of, root_name
@@ -58,8 +59,9 @@ class TestFile:
     imported: frozenset[str]
 
 
+@lru_cache(maxsize=8)
 def read_tests(source: str) -> TestFile | None:
-    """Outline a file of tests; None where it does not parse."""
+    """Outline a file of tests; None where it does not parse. Nobody changes what it returns: the last ones are kept."""
     try:
         tree = parse_module(source.removeprefix("\ufeff"))
     except (SyntaxError, ValueError, MemoryError, RecursionError):

@@ -14,7 +14,7 @@ from bullpen.kernel.extend import ExtensionPoint
 from bullpen.kernel.json_text import dump, load
 from bullpen.sandbox.base import Limits, Sandbox
 from bullpen.testing.base import Environment, Runner, TestRequest
-from bullpen.vcs.git import git
+from bullpen.vcs.commits import tree_of
 from bullpen.vcs.worktrees import Worktree, release_worktree, take_worktree
 
 AGAIN = 2
@@ -45,7 +45,7 @@ class ProjectTests:
         self, commit: str, select: Sequence[str] = (), *, coverage: bool = False, contexts: bool = False
     ) -> TestReport:
         """Run all tests, or those selected, of a commit."""
-        tree = (await git(self.mirror, "rev-parse", f"{commit}^{{tree}}")).text
+        tree = await tree_of(self.mirror, commit)
         key = _key(tree, self.environment, select, coverage=coverage, contexts=contexts)
         if key not in self._known and not select:
             await self._recall(key)

@@ -70,15 +70,29 @@ def _changed_lines(before: str, after: str) -> set[int]:
     }
 
 
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+
+
+@dataclass(slots=True)
+class _Worker:
+    """One process, and how many calls it has not answered yet."""
+
+    pool: ProcessPoolExecutor | None = None
+    waiting: int = 0
+
+
 @dataclass(slots=True)
 class CodemodWorkers:
-    """A pool of processes; ``rewrite`` is what recipes hand their work to.
+    """Processes; ``rewrite`` is what recipes hand their work to.
 
-    A text is parsed once for a recipe and sites: the plan, the developer and the judge all ask for the same.
+    A text is parsed once for a recipe and sites: the plan, the developer and the judge all ask for the same. What else
+    is asked of the text goes to the process that has parsed it.
     """
 
     count: int
-    _pool: ProcessPoolExecutor | None = field(default=None, init=False)
+    _workers: list[_Worker] = field(default_factory=list[_Worker], init=False)
+    _parsed: OrderedDict[str, _Worker] = field(default_factory=OrderedDict[str, _Worker], init=False)
     _made: OrderedDict[_Asked, str | None] = field(
         default_factory=OrderedDict[_Asked, str | None], init=False
     )  # None where nothing fitted
@@ -89,18 +103,15 @@ class CodemodWorkers:
         Raises:
             Unavailable: the text killed the process; the next call gets a new one.
         """
-        key = (name, hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(), tuple(sites))
+        key = (name, _hash(text), tuple(sites))
         if key in self._made:
             made = self._made[key]
         else:
-            after = await self._rewrite(name, text, sites)
+            after = await self._run(self._for(text), _rewrite, name, text, sites)
             made = self._made[key] = None if after == text else after
             if len(self._made) > MOST_KEPT:
                 self._made.popitem(last=False)
         return text if made is None else made
-
-    async def _rewrite(self, name: str, text: str, sites: Sequence[Site]) -> str:
-        return await self._run(_rewrite, name, text, sites)
 
     async def mended(self, name: str, text: str, sites: Sequence[Site]) -> tuple[Site, ...]:
         """The sites at which the codemod ``name``, asked for that one alone, changes a text.
@@ -108,30 +119,55 @@ class CodemodWorkers:
         Raises:
             Unavailable: the text killed the process; the next call gets a new one.
         """
-        return await self._run(_mended, name, text, sites)
+        return await self._run(self._for(text), _mended, name, text, sites)
+
+    def _for(self, text: str) -> _Worker:
+        """Who knows a text, otherwise the one with the least to do."""
+        key = _hash(text)
+        if key not in self._parsed:
+            self._parsed[key] = min(self._all(), key=lambda worker: worker.waiting)
+        self._parsed.move_to_end(key)
+        if len(self._parsed) > MOST_KEPT:
+            self._parsed.popitem(last=False)
+        return self._parsed[key]
+
+    def _all(self) -> list[_Worker]:
+        if not self._workers:
+            self._workers = [_Worker() for _ in range(self.count)]
+        return self._workers
 
     async def _run(
-        self, work: Callable[[str, str, Sequence[Site]], T], name: str, text: str, sites: Sequence[Site]
+        self,
+        worker: _Worker,
+        work: Callable[[str, str, Sequence[Site]], T],
+        name: str,
+        text: str,
+        sites: Sequence[Site],
     ) -> T:
-        if self._pool is None:
+        if worker.pool is None:
             spawn = multiprocessing.get_context("spawn")
-            self._pool = ProcessPoolExecutor(self.count, spawn, _start_worker, (os.getpid(),))
+            worker.pool = ProcessPoolExecutor(1, spawn, _start_worker, (os.getpid(),))
+        pool = worker.pool
+        worker.waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, work, name, text, sites)
+            return await loop.run_in_executor(pool, work, name, text, sites)
         except BrokenProcessPool as error:
-            self._pool = None
+            worker.pool = None if worker.pool is pool else worker.pool
             raise Unavailable(f"The recipe {name} did not survive this file.") from error
+        finally:
+            worker.waiting -= 1
 
     async def warm(self) -> None:
         """Start the processes and let them load what they need, while something else is waited for."""
-        await asyncio.gather(*(self._rewrite("", "", ()) for _ in range(self.count)))
+        await asyncio.gather(*(self._run(worker, _rewrite, "", "", ()) for worker in self._all()))
 
     def close(self) -> None:
         """End the processes."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            self._pool = None
+        for worker in self._all():
+            if worker.pool is not None:
+                worker.pool.shutdown(wait=False, cancel_futures=True)
+                worker.pool = None
 
 
 @dataclass(frozen=True, slots=True)

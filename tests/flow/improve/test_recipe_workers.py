@@ -1,0 +1,58 @@
+"""Codemods in processes of their own: a text goes where it was parsed, and a process that dies is replaced."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+
+import pytest
+
+from bullpen.domain.change import Site
+from bullpen.domain.errors import Unavailable
+from bullpen.flow.improve.recipe_workers import CodemodWorkers
+
+BARE = "try:\n    f()\nexcept OSError:\n    raise E\n"
+
+
+def process(_name: str, text: str, _sites: Sequence[Site]) -> int:
+    if text == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return os.getpid()
+
+
+async def test_a_text_is_asked_of_the_process_that_has_parsed_it() -> None:
+    workers = CodemodWorkers(2)
+    try:
+        asked = [workers._run(workers._for(text), process, "", text, ()) for text in ("a", "b", "a", "b")]
+        alone = [await one for one in asked]
+        assert alone[:2] == alone[2:]
+        together = [workers._for(text) for text in ("c", "d")]
+        assert together[0] is together[1], "nobody has anything to do"
+        busy = asyncio.create_task(workers._run(together[0], process, "", "c", ()))
+        await asyncio.sleep(0)
+        assert workers._for("e") is not together[0]
+        await busy
+    finally:
+        workers.close()
+
+
+async def test_a_process_that_dies_is_replaced_and_the_other_goes_on() -> None:
+    workers = CodemodWorkers(1)
+    try:
+        first = await workers._run(workers._for("a"), process, "", "a", ())
+        with pytest.raises(Unavailable, match="did not survive"):
+            await workers._run(workers._for("die"), process, "raise-from", "die", ())
+        assert await workers._run(workers._for("a"), process, "", "a", ()) != first
+    finally:
+        workers.close()
+
+
+async def test_recipes_are_applied_there() -> None:
+    workers = CodemodWorkers(1)
+    try:
+        await workers.warm()
+        assert await workers.mended("raise-from", BARE, [Site(4, 5)]) == (Site(4, 5),)
+        assert "raise E from" in await workers.rewrite("raise-from", BARE, [Site(4, 5)])
+        assert await workers.rewrite("raise-from", "x = 1\n", [Site(1, 1)]) == "x = 1\n"
+    finally:
+        workers.close()
