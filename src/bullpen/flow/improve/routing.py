@@ -122,7 +122,7 @@ class Wanted:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What must be offered."""
-        return (self.phase, self.kind)
+        return (self.phase.value, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
