@@ -89,7 +89,7 @@ async def gather_staff(means: Means, session: ImproveSession, models: Models, ag
     await _bring(session.mirror, session.opened.base, brought)
     roster = await asyncio.to_thread(load_roster, brought)
     namespaces, refused = await asyncio.to_thread(find_namespaces, brought)
-    sources = (Source(means.agents), *sources_of(brought, namespaces))
+    sources = (Source(means.settings.agent_folder), *sources_of(brought, namespaces))
     staff = Staff(models, roster, sources, brought, Fleet(agents))
     await staff.refresh()
     await _tell(means, session, [*staff.set_aside(), *refused], brought)
