@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @json_option
 def agents(repo: Path | None, check: bool, as_json: bool) -> int:
     """Roles are cards; agents are programs in a folder of yours (the setting agents) or of a repository."""
+    from bullpen.agents.fleet import Fleet
     from bullpen.agents.registry import load_roster
     from bullpen.cli.output import print_json
     from bullpen.flow.teams.queries import list_records
@@ -38,7 +39,7 @@ def agents(repo: Path | None, check: bool, as_json: bool) -> int:
     settings = read_settings()
     roster = load_roster(repo)
     fleet = _found(settings, repo, roster)
-    health = asyncio.run(_examined(settings, fleet)) if check and fleet.agents else {}
+    health = asyncio.run(_examined(settings, fleet if check else Fleet()))
     records = read_records(list_records)
     if as_json:
         print_json(_as_value(roster, fleet, health, records))
@@ -61,6 +62,8 @@ def _found(settings: "Settings", repo: Path | None, roster: "Roster") -> "Fleet"
 
 
 async def _examined(settings: "Settings", fleet: "Fleet") -> "Mapping[Key, Checkup]":
+    if not fleet.agents:
+        return {}
     from bullpen.sandbox.choose import choose_sandbox
 
     sandbox, _ = await choose_sandbox(settings.sandbox)
