@@ -191,13 +191,13 @@ async def _record_taken(records: Records, taken: "TakenOver") -> None:
 
 @asynccontextmanager
 async def open_agents(records: Records, repository: "Path | None" = None) -> "AsyncGenerator[Found]":
-    """The agents there are beside the roster: of the home's folder ``agents``, of a repository, of plugins, and those
+    """The agents there are beside the roster: of the person's own folder, of a repository, of plugins, and those
     that registered.
     """
     from bullpen.agents.discovery import Source
     from bullpen.agents.opening import Places, open_fleet
 
-    places = Places((Source(records.settings.home / "agents"),), repository)
+    places = Places((Source(records.settings.agent_folder),), repository)
     async with open_fleet(records.database, records.actor, places) as found:
         yield found
 
@@ -216,7 +216,8 @@ async def open_team_place(settings: Settings, on_progress: "OnProgress") -> "Asy
     sandbox, _ = await choose_sandbox(settings.sandbox)
     async with open_records(settings) as records, open_bus(records) as bus:
         models = Models(_aliases(settings.model))
-        yield TeamPlace(records.database, records.actor, sandbox, models, settings.home, on_progress, bus)
+        place = (records.database, records.actor, sandbox, models, settings.home, on_progress, bus)
+        yield TeamPlace(*place, agents=settings.agent_folder)
 
 
 def _aliases(model: str) -> dict[str, str]:

@@ -33,7 +33,10 @@ KIND = "team"
 
 @dataclass(frozen=True, slots=True)
 class TeamPlace:
-    """What a team of a folder runs with. ``home`` is Bullpen's; without a ``bus`` letters wait in the database."""
+    """What a team of a folder runs with. ``home`` is Bullpen's, ``agents`` the folder of those of the house.
+
+    Without a ``bus`` letters wait in the database.
+    """
 
     database: Database
     actor: Actor
@@ -42,6 +45,7 @@ class TeamPlace:
     home: Path
     on_progress: OnProgress
     bus: Backend | None = None
+    agents: Path | None = None
 
 
 async def run_folder(place: TeamPlace, team: TeamFolder, session_id: SessionId) -> TeamReport:
@@ -127,11 +131,15 @@ def _places(place: TeamPlace, team: TeamFolder) -> Places:
     own = Source(team.agents, trusted=False)
     if not team.fleet:
         return Places((own,), plugins=False, registered=False)
-    return Places((own, Source(place.home / "agents")))
+    return Places((own, Source(_house(place))))
+
+
+def _house(place: TeamPlace) -> Path:
+    return place.agents or place.home / "agents"
 
 
 def _folders(place: TeamPlace, team: TeamFolder) -> list[Path]:
-    return [team.agents, *([place.home / "agents"] if team.fleet else [])]
+    return [team.agents, *([_house(place)] if team.fleet else [])]
 
 
 def _roles(place: TeamPlace, team: TeamFolder, bench: Bench) -> Sequence[Member]:

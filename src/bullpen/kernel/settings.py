@@ -62,6 +62,11 @@ class Settings(BaseSettings):
         """The database URL that holds."""
         return self.database_url or f"sqlite:///{self.home / 'bullpen.db'}"
 
+    @property
+    def agent_folder(self) -> Path:
+        """Where the person who runs Bullpen keeps agents of their own."""
+        return Path(self.agents).expanduser() if self.agents else self.home / "agents"
+
     @classmethod
     def settings_customise_sources(
         cls,

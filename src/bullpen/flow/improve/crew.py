@@ -65,8 +65,8 @@ class Crew:
     models: Models
     roster: Roster
     agents: AgentMeans = field(default_factory=AgentMeans)
-    _staffs: dict[SessionId, Staff] = field(default_factory=dict[SessionId, Staff])
-    _gathering: asyncio.Lock = field(default_factory=asyncio.Lock)
+    staffs: dict[SessionId, Staff] = field(default_factory=dict[SessionId, Staff])
+    gathering: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def send(self, session: ImproveSession, errand: Errand) -> AgentResult:
         """Run a role on an errand; a run that died goes on from its record.
@@ -78,13 +78,13 @@ class Crew:
 
     async def staff(self, session: ImproveSession) -> Staff:
         """Who may be given work in a session."""
-        async with self._gathering:
-            if session.id not in self._staffs:
+        async with self.gathering:
+            if session.id not in self.staffs:
                 staff = await gather_staff(self.means, session, self.models, self.agents)
-                self._staffs[session.id] = staff
-                if len(self._staffs) > MOST_STAFFS:
-                    del self._staffs[next(iter(self._staffs))]
-            staff = self._staffs[session.id]
+                self.staffs[session.id] = staff
+                if len(self.staffs) > MOST_STAFFS:
+                    del self.staffs[next(iter(self.staffs))]
+            staff = self.staffs[session.id]
             await staff.refresh()
         return staff
 

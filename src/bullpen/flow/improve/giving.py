@@ -62,8 +62,7 @@ async def give(crew: Crew, session: ImproveSession, errand: Errand, wanted: Want
     """
     desk = _Desk(crew, session, await crew.staff(session), errand, wanted.phase)
     last: Done | None = None
-    for hand in range(MOST_HANDS):
-        number = errand.attempt + hand * HANDED_ON
+    for number in numbers_of(errand.attempt):
         chosen = await _choose(desk, Ask(session.id, errand.task, number, wanted))
         if isinstance(chosen, NoChoice):
             if last is None:
@@ -72,15 +71,19 @@ async def give(crew: Crew, session: ImproveSession, errand: Errand, wanted: Want
         last = await _do(desk, chosen)
         over = came_to_something(last.result, wanted.phase) or last.result.ending in _BLAMELESS
         if errand.worktree and not (over and (last.by_role or wanted.phase is Phase.DEVELOP)):
-            await errand.worktree.restore(
-                errand.tree
-            )  # a program may have written, whoever is next may not see it
+            # what was written without success, or by a program that only rules, nobody else gets to see
+            await errand.worktree.restore(errand.tree)
         if over:
             break
-        wanted = replace(wanted, not_by=wanted.not_by | {last.agent})
+        wanted = replace(wanted, not_by=wanted.not_by | wanted.tried | {last.agent})
     if last is None:
         raise AssertionError
     return last
+
+
+def numbers_of(first: int) -> tuple[int, ...]:
+    """The numbers an attempt's runs can have in the record: one for each agent that may have a try."""
+    return tuple(first + hand * HANDED_ON for hand in range(MOST_HANDS))
 
 
 def came_to_something(result: AgentResult, phase: Phase) -> bool:

@@ -31,13 +31,6 @@ class Means:
         """Bullpen's own bare copies of repositories."""
         return self.settings.home / "mirrors"
 
-    @property
-    def agents(self) -> Path:
-        """Where the person who runs Bullpen keeps agents of their own."""
-        return (
-            Path(self.settings.agents).expanduser() if self.settings.agents else self.settings.home / "agents"
-        )
-
     def folder(self, session_id: SessionId) -> "SessionFolder":
         """Where a session keeps its files."""
         return SessionFolder(self.settings.home / "sessions" / session_id)

@@ -4,7 +4,7 @@ The choice is made by ``flow.schedule`` from a snapshot, without a model. It is 
 that was interrupted goes on with the agent it had.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -122,7 +122,7 @@ class Wanted:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """What must be offered."""
-        return (self.phase, self.kind)
+        return (self.phase.value, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +137,7 @@ class Snapshot:
 def agents_for(members: Collection[CrewMember], wanted: Wanted, seen: Snapshot) -> list[Agent]:
     """Those who offer what is wanted, as the scheduler sees them. A record is one of this kind of work alone."""
     agents: list[Agent] = []
-    for one in members:
-        skill = one.declared(wanted.phase, wanted.kind) if one.covers(wanted.path) else None
-        if skill is None:
-            continue
+    for one, skill in _able(members, wanted):
         past = seen.records.get(one.performer)
         agent = Agent(
             one.id,
@@ -151,6 +148,14 @@ def agents_for(members: Collection[CrewMember], wanted: Wanted, seen: Snapshot) 
         )
         agents.append(_with_record(agent, past, wanted) if past else agent)
     return agents
+
+
+def _able(members: Collection[CrewMember], wanted: Wanted) -> Iterator[tuple[CrewMember, float]]:
+    """Those who offer what is wanted, with the skill they declare."""
+    for one in members:
+        skill = one.declared(wanted.phase, wanted.kind) if one.covers(wanted.path) else None
+        if skill is not None:
+            yield one, skill
 
 
 def _with_record(agent: Agent, past: TrackRecord, wanted: Wanted) -> Agent:
@@ -206,7 +211,7 @@ async def route(
     if kept is not None:
         return Chosen(given_again(kept), ended=kept.state is not AttemptState.RUNNING)
     at = now()
-    seen = await _look(uow, ask.wanted, away, since)
+    seen = await _look(uow, members.values(), ask.wanted, away, since)
     choice = choose(uow, members.values(), ask, seen, at)
     if isinstance(choice, NoChoice):
         return choice
@@ -219,8 +224,11 @@ async def route(
     return Chosen(given)
 
 
-async def _look(uow: UnitOfWork, wanted: Wanted, away: Collection[str], since: float) -> Snapshot:
-    records = await list_records(uow, skill_of(wanted.capabilities))
+async def _look(
+    uow: UnitOfWork, members: Collection[CrewMember], wanted: Wanted, away: Collection[str], since: float
+) -> Snapshot:
+    performers = {one.performer for one, _ in _able(members, wanted)}
+    records = await list_records(uow, skill_of(wanted.capabilities), performers)
     loads = await count_running(uow, since)
     return Snapshot({one.performer: one for one in records}, loads, frozenset(away))
 

@@ -6,24 +6,26 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from bullpen.agents.discovery import Discovery, Source, discover
+from bullpen.agents.discovery import Source
 from bullpen.agents.fleet import Fleet
 from bullpen.agents.health import Standing
+from bullpen.agents.ledger import RecordedLedger
 from bullpen.agents.means import Means as AgentMeans
-from bullpen.agents.namespaces import find_namespaces, sources_of
+from bullpen.agents.opening import Found, Places
 from bullpen.agents.registry import Quarantined, Roster, load_roster
 from bullpen.domain.errors import NotFound
 from bullpen.domain.events.team import AgentQuarantined
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.routing import CrewMember, fleet_member, role_member
 from bullpen.flow.improve.session import ImproveSession
+from bullpen.kernel.clock import now
 from bullpen.models.registry import Models
 from bullpen.sessions.actions import note_facts
 from bullpen.sessions.queries import get_session
 from bullpen.tools.workspace import write_bytes
 from bullpen.vcs.trees import TreeEntry, list_tree, read_blobs
 
-LOOK_SECONDS = 5.0  # between two looks into the folders of agents
+LOOK_SECONDS = 15.0  # between two looks into the folders of agents
 _PARTS = (".bullpen/agents/", ".bullpen/namespace.yaml")
 _MOST_FILES = 2_000
 _TOLD = "set_aside"
@@ -31,29 +33,28 @@ _TOLD = "set_aside"
 
 @dataclass(slots=True)
 class Staff:
-    """Who may be given work in a session, and how they fare in this process. ``brought`` is what the repository has."""
+    """Who may be given work in a session, and how they fare. ``brought`` is what the repository has."""
 
     models: Models
     roster: Roster
-    sources: Sequence[Source]
     brought: Path
-    fleet: Fleet
-    found: Discovery = field(default_factory=Discovery)
+    found: Found
     members: Mapping[str, CrewMember] = field(default_factory=dict[str, CrewMember])
     examined: set[str] = field(default_factory=set[str])
     looked_at: float = float("-inf")
+
+    @property
+    def fleet(self) -> Fleet:
+        """The programs among them."""
+        return self.found.fleet
 
     async def refresh(self) -> None:
         """Look whether agents came, changed or went; not more often than every few seconds."""
         if time.monotonic() - self.looked_at < LOOK_SECONDS:
             return
         self.looked_at = time.monotonic()
-        found = await asyncio.to_thread(discover, self.sources, self.found, self.roster.cards)
-        if self.members and found.agents == self.found.agents:
-            return
-        self.found = found
-        self.fleet.register(found)
-        self.members = {one.id: one for one in self._everybody()}
+        if await self.found.look() or not self.members:
+            self.members = {one.id: one for one in self._everybody()}
 
     def away(self) -> frozenset[str]:
         """Those who take nothing now: they rest after faults, or were stopped."""
@@ -66,7 +67,7 @@ class Staff:
 
     def set_aside(self) -> list[Quarantined]:
         """Cards and manifests that are faulty or ask for too much."""
-        return [*self.roster.quarantined, *self.found.quarantined]
+        return [*self.roster.quarantined, *self.fleet.quarantined]
 
     def _everybody(self) -> Iterable[CrewMember]:
         for card in self.roster.cards.values():
@@ -89,7 +90,7 @@ async def gather_staff(means: Means, session: ImproveSession, models: Models, ag
     await _bring(session.mirror, session.opened.base, brought)
     roster = await asyncio.to_thread(load_roster, brought)
     namespaces, refused = await asyncio.to_thread(find_namespaces, brought)
-    sources = (Source(means.agents), *sources_of(brought, namespaces))
+    sources = (Source(means.settings.agent_folder), *sources_of(brought, namespaces))
     staff = Staff(models, roster, sources, brought, Fleet(agents))
     await staff.refresh()
     await _tell(means, session, [*staff.set_aside(), *refused], brought)

@@ -1,6 +1,6 @@
 """Reading attempts, and what they say of agents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,6 +18,7 @@ from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
 WORDS: TypeAdapter[tuple[str, ...]] = TypeAdapter(tuple[str, ...])
 TEXTS: TypeAdapter[dict[str, str]] = TypeAdapter(dict[str, str])
+MOST_NAMED = 500  # names a statement lists; with more, all rows are read
 FADES: TypeAdapter[tuple[Fade, ...]] = TypeAdapter(tuple[Fade, ...])
 
 
@@ -133,13 +134,17 @@ async def count_running(uow: UnitOfWork, since: float) -> Mapping[str, int]:
     return {agent: int(count) for agent, count in await uow.fetch(statement)}
 
 
-async def list_records(uow: UnitOfWork, skill: str = "") -> Sequence[TrackRecord]:
-    """The track records of the organization's agents, by performer; at one skill if asked."""
+async def list_records(
+    uow: UnitOfWork, skill: str = "", performers: Collection[str] | None = None
+) -> Sequence[TrackRecord]:
+    """The track records of the organization's agents, by performer; at one skill, and of some alone, if asked."""
     uow.actor.require(Scope.READ)
     row = tables.record.c
     statement = uow.rows_of(tables.record)
     if skill:
         statement = statement.where(row.skill == skill)
+    if performers is not None and len(performers) <= MOST_NAMED:
+        statement = statement.where(row.performer.in_(sorted(performers)))
     return [_record(one) for one in await uow.fetch(statement.order_by(row.performer, row.skill))]
 
 

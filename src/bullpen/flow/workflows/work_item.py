@@ -27,6 +27,7 @@ from bullpen.flow.improve.develop import (
     develop,
     relocate,
 )
+from bullpen.flow.improve.giving import numbers_of
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import item_task
 from bullpen.flow.improve.project_gates import project_gates
@@ -219,7 +220,8 @@ async def _with_records_of_our_own(
     for take in range(MOST_TAKES):
         order = replace(order, take=take)
         task = item_task(session.id, order.item, "develop")
-        past = await journal.past(task, attempt_number(order, attempt))
+        numbers = numbers_of(attempt_number(order, attempt))
+        past = [event for number in numbers for event in await journal.past(task, number)]
         trees = {tree for event in past if (tree := getattr(event, "tree", ""))}
         if all([await has_object(session.mirror, tree) for tree in trees]):
             return order

@@ -33,8 +33,15 @@ async def _run(errand: Errand, given: TeamInputs) -> Result:
         return Result("done" if known.stage is Stage.DONE else "failed", known.stage.value)
     folder = await _files(errand, inner_path(given.folder.rstrip("/")))
     means, models = errand.bench.means, errand.bench.crew.models
+    house = means.settings.agent_folder
     place = TeamPlace(
-        means.database, means.actor, means.sandbox, models, means.settings.home, lambda _progress: None
+        means.database,
+        means.actor,
+        means.sandbox,
+        models,
+        means.settings.home,
+        lambda _progress: None,
+        agents=house,
     )
     report = await run_folder(place, read_team(folder), errand.session_id)
     words = f"{len(report.done)} tasks done, {len(report.lost)} not"
