@@ -10,8 +10,8 @@ import pytest
 
 from bullpen.agents.discovery import Registration
 from bullpen.agents.fleet import Fleet
-from bullpen.agents.opening import Found, Places
 from bullpen.agents.manifest import AgentLimits, Manifest
+from bullpen.agents.opening import Found, Places
 from bullpen.agents.registry import load_roster
 from bullpen.analysis.cache import ObservationCache
 from bullpen.domain.actor import Actor

@@ -89,11 +89,11 @@ async def gather_staff(means: Means, session: ImproveSession, models: Models, ag
     brought = means.folder(session.id).path / "agents" / session.opened.base[:16]
     await _bring(session.mirror, session.opened.base, brought)
     roster = await asyncio.to_thread(load_roster, brought)
-    namespaces, refused = await asyncio.to_thread(find_namespaces, brought)
-    sources = (Source(means.settings.agent_folder), *sources_of(brought, namespaces))
-    staff = Staff(models, roster, sources, brought, Fleet(agents))
+    fleet = Fleet(agents, clock=now, ledger=RecordedLedger(means.database, means.actor))
+    places = Places((Source(means.settings.agent_folder),), brought)
+    staff = Staff(models, roster, brought, Found(fleet, places, means.database, means.actor))
     await staff.refresh()
-    await _tell(means, session, [*staff.set_aside(), *refused], brought)
+    await _tell(means, session, staff.set_aside(), brought)
     return staff
 
 

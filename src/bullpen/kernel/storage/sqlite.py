@@ -99,7 +99,7 @@ class SqliteStore:
         except (DBAPIError, OSError) as error:
             reason = getattr(error, "orig", None) or error
             if _is_damaged(reason):
-                raise _damaged(reason) from error
+                raise _damaged(reason, f"The database {path}") from error
             raise Unavailable(
                 f"The database {path} cannot be opened: {reason}.",
                 remedy="Check the folder's permissions and free space, or set BULLPEN_HOME to another folder.",
@@ -235,9 +235,9 @@ def _is_damaged(error: BaseException) -> bool:
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _damaged(error: BaseException) -> Unavailable:
+def _damaged(error: BaseException, which: str = "A database in Bullpen's home") -> Unavailable:
     return Unavailable(
-        f"A database in Bullpen's home is damaged: {error}.",
+        f"{which} is damaged: {error}.",
         remedy="Restore its *.db files from a backup, or move them away; published branches stay as they are.",
         code="damaged",
     )
