@@ -98,3 +98,32 @@ async def test_where_there_is_no_syntax_only_what_is_near_may_change(tmp_path: P
     ):
         content = ("\n".join(text) + "\n").encode()
         assert (await strayed(tmp_path / str(number), content, "a.js") == []) is inside
+
+
+GO = (
+    'package main\n\nimport (\n\t"errors"\n\t"fmt"\n\t_ "embed"\n)\n\nvar table = []string{\n\t"a",\n}\n'
+    + "\n" * 9
+    + 'func main() {\n\tpanic(errors.New(fmt.Sprintf("%d", 1)))\n}\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("removed", "inside"),
+    [('\t"errors"\n', True), ('\t_ "embed"\n', False), ('\t"a",\n', False)],
+    ids=["an import", "an import for what it does", "a text that is no import"],
+)
+async def test_of_go_an_import_may_go_with_what_needed_it(tmp_path: Path, removed: str, inside: bool) -> None:
+    after = GO.replace(removed, "", 1).encode()
+    mirror = tmp_path.with_name(f"{tmp_path.name}.git")
+    await git(mirror, "init", "--quiet", "--bare", "--template=", str(mirror))
+    empty = (await git(mirror, "mktree")).text
+    tree = await put_files(mirror, empty, {"main.go": GO.encode()})
+    tip = await commit_tree(mirror, tree, [], "m", BULLPEN, 0)
+    changed = await put_files(mirror, tip, {"main.go": after})
+    draft = ItemDraft(
+        ItemId("i"), "general", "Mend it here", "w", "go-errorf", "main.go", (22,), Concern.QA, Severity.LOW,
+        ("e",), ("a",), "p", 1, ("f",),
+    )  # fmt: skip
+    changes = [FileChange("main.go", GO.encode(), after)]
+    found = outside_scope(draft, await diff_trees(mirror, tip, changed, renames=False), changes)
+    assert (found == []) is inside

@@ -18,7 +18,7 @@ _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no letter
 
 def new_id(prefix: str, length: int = 10) -> str:
     """A random identifier such as ``ses-4f9k2m0xqa`` (50 bits at the default length)."""
-    return f"{prefix}-{''.join(secrets.choice(_ALPHABET) for _ in range(length))}"
+    return f"{prefix}-{''.join(_ALPHABET[byte % 32] for byte in secrets.token_bytes(length))}"
 
 
 def derived_id(prefix: str, *parts: str, length: int = 10) -> str:

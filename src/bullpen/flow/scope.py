@@ -84,7 +84,33 @@ def _is_within(line: int, agreed: Sequence[range]) -> bool:
 
 
 def _is_import(line: int, outline: Outline) -> bool:
+    if outline.path.endswith(".go"):
+        return _is_go_import(line, outline.lines)
     return any(span.is_import and span.touches(line) for span in outline.statements)
+
+
+_GO_IMPORT = re.compile(r"""\s*(?:import\s+)?(?:(?!_\s)[\w.]+\s+)?(?:"[^"\\]+"|`[^`]+`)\s*(?://.*)?$""")
+_GO_ALONE = re.compile(r"import\b")
+_GO_HEAD = re.compile(r"\s*(?:package\s+\w+|import\s*\(?.*|//.*|/\*.*\*/|\))?\s*$")
+
+
+def _is_go_import(line: int, lines: Sequence[str]) -> bool:
+    """Imports of Go stand before everything else: nothing but the package, imports and comments is above one."""
+    if not _GO_IMPORT.match(lines[line - 1]):
+        return False
+    above = lines[: line - 1]
+    in_head = all(_GO_HEAD.match(one) or _GO_IMPORT.match(one) for one in above)
+    return in_head and (bool(_GO_ALONE.match(lines[line - 1])) or _opened(above))
+
+
+def _opened(above: Sequence[str]) -> bool:
+    """Whether a block of imports is open below these lines."""
+    for one in reversed(above):
+        if one.strip() == ")":
+            return False
+        if re.match(r"import\s*\(", one):
+            return True
+    return False
 
 
 _LIKE_IMPORT = re.compile(

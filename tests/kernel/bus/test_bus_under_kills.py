@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import re
+import subprocess
 import sys
 from asyncio.subprocess import Process
 from collections import Counter
@@ -12,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.contract.test_bus_contract import opening
 from tests.kernel.bus.desk import ANN, Desk, message
+from tests.machine.brokers import Broker
 
 from bullpen.domain.errors import Unavailable
 from bullpen.kernel.bus.backends.base import Limits
@@ -122,9 +125,18 @@ async def test_the_broker_is_killed(name: str, request: pytest.FixtureRequest, t
             broker.start()
         await sending
         await crew.until(MESSAGES)
-        while await depth_if_it_answers(Desk(backend)) != (0, 0, 0):  # noqa: ASYNC110
+        while forgets_what_is_settled(broker) and await depth_if_it_answers(Desk(backend)) != (0, 0, 0):
             await asyncio.sleep(0.05)
     show(crew)
+
+
+def forgets_what_is_settled(broker: Broker) -> bool:
+    """Old NATS servers, when they are killed, may keep notes of messages that are gone: see the decision on the bus."""
+    if not broker.url.startswith("nats:"):
+        return True
+    said = subprocess.run([broker.argv[0], "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"v(\d+)\.(\d+)", said)
+    return found is not None and (int(found[1]), int(found[2])) >= (2, 10)
 
 
 async def depth_if_it_answers(desk: Desk) -> tuple[int, int, int] | None:
