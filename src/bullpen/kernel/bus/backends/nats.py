@@ -65,17 +65,13 @@ REFUSED = 10077  # the stream, or the subject, is full
 
 @dataclass(slots=True)
 class _Place:
-    """A queue on the server. ``seen`` is the last message it had when this run of the server was first met.
-
-    ``swept``: nothing of that time is left which was acknowledged.
-    """
+    """A queue on the server. ``seen`` is the last message it had when this run of the server was first met."""
 
     stream: str
     subject: str
     pulls: tuple["_Pull", ...]
     server: str = ""
     seen: int = 0
-    swept: bool = False
 
 
 @dataclass(slots=True)
@@ -149,8 +145,6 @@ class NatsBackend:
                     if len(claimed) < limit and level < len(place.pulls):
                         messages = await self._pull(place, place.pulls[level], limit - len(claimed))
                         claimed += [self._delivery(organization, queue, place, one) for one in messages]
-            for _, place in () if claimed else places:
-                await self._sweep(place)
         self._lease(claimed, started)
         return claimed
 
@@ -304,7 +298,6 @@ class NatsBackend:
         """See ``Backend.depth``."""
         with _nats_errors():
             place = await self._place(organization, queue)
-            await self._sweep(place)
             infos = [await self._js.consumer_info(place.stream, pull.consumer) for pull in place.pulls]
             ready = sum(info.num_pending or 0 for info in infos)
             kept = (await self._js.stream_info(place.stream, f"{place.subject}.>")).state.subjects or {}
@@ -401,26 +394,7 @@ class NatsBackend:
             if error.err_code != REFUSED:
                 raise
             place.seen = int((await self._js.get_last_msg(STARTS, subject)).data or b"0")
-        place.server, place.swept = server, False
-        await self._sweep(place)
-
-    async def _sweep(self, place: _Place) -> None:
-        """Take out what a server that was killed had noted as acknowledged, and had not yet removed.
-
-        It hands that out to nobody, but it would count as held, and fill the queue.
-        """
-        if place.swept:
-            return
-        ended = True
-        for pull in place.pulls:
-            info = await self._js.consumer_info(place.stream, pull.consumer)
-            # what was handed out and waits for nothing was acknowledged, also above the floor
-            settled = info.ack_floor if info.num_ack_pending else info.delivered
-            upto = settled.stream_seq if settled else 0
-            if upto:
-                await self._js.purge_stream(place.stream, seq=upto + 1, subject=pull.subject)
-            ended &= upto >= place.seen or not (info.num_pending or info.num_ack_pending)
-        place.swept = ended
+        place.server = server
 
     def _server(self) -> str:
         """Which run of the server we talk to; every start has a name of its own."""
