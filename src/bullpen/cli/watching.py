@@ -4,7 +4,7 @@ import asyncio
 import shlex
 import signal
 import sys
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,11 +85,20 @@ def open_screen(*, quiet: bool) -> Generator[Screen]:
 
 
 async def improve_and_watch(
-    settings: Settings, options: ImproveOptions, *, resume: bool, session_id: str, quiet: bool
+    settings: Settings,
+    options: ImproveOptions,
+    *,
+    given: Collection[str],
+    resume: bool,
+    session_id: str,
+    quiet: bool,
 ) -> Outcome:
     """Start or take up a session, show its progress, and say what it came to.
 
+    ``given`` names the options that a person really gave: those of a session that is taken up stay otherwise.
+
     Raises:
+        InvalidInput: it is taken up with options that cannot be changed.
         Stopped: by SIGINT or SIGTERM; the remedy is the command that goes on.
     """
     from bullpen.app import open_workshop
@@ -103,7 +112,10 @@ async def improve_and_watch(
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
-            chosen = await _session(uow, options, resume=resume, session_id=session_id)
+            if resume:
+                chosen = await _taken_up(uow, settings, options, given, session_id)
+            else:
+                chosen = await _begun(uow, options, session_id)
         try:
             with open_screen(quiet=quiet) as screen:
                 ended = await _run(workshop, chosen, screen)
@@ -151,15 +163,26 @@ async def _require_usable(source: str) -> None:
         await open_source(source)
 
 
-async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:
-    from bullpen.flow.approve import approve_rules
-    from bullpen.flow.start import new_improve_session, session_to_resume
+async def _begun(uow: UnitOfWork, options: ImproveOptions, session_id: str) -> SessionId:
+    from bullpen.flow.start import new_improve_session
 
-    if resume:
-        chosen = (await session_to_resume(uow, options.source, session_id)).id
-        await approve_rules(uow, chosen, options.approve)
-        return chosen
     return (await new_improve_session(uow, options, session_id)).id
+
+
+async def _taken_up(
+    uow: UnitOfWork, settings: Settings, options: ImproveOptions, given: Collection[str], session_id: str
+) -> SessionId:
+    from bullpen.flow.approve import approve_rules
+    from bullpen.flow.limits import change_limits, require_as_begun
+    from bullpen.flow.start import session_to_resume
+
+    session = await session_to_resume(uow, options.source, session_id)
+    require_as_begun(session, options, given, settings.python)
+    most = options.max_items if "most" in given else None
+    budget = options.budget if "budget" in given else None
+    await change_limits(uow, session.id, most=most, budget=budget)
+    await approve_rules(uow, session.id, options.approve)
+    return session.id
 
 
 async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "Ended":

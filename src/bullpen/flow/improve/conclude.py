@@ -15,7 +15,7 @@ from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.work_item import ItemState
 from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.flow.improve.options import ImproveOptions, options_of
 from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
 from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
@@ -140,7 +140,7 @@ async def _tested_again(means: Means, session_id: SessionId) -> TestReport | Non
 
 
 def _ground(means: Means, session: Session) -> Ground:
-    limits = _limits(means, load(OPTIONS, session.options))
+    limits = _limits(means, options_of(session))
     if "opened" not in session.metadata:  # it failed before
         return Ground(redact(session.project.rstrip("/").rsplit("/", 1)[-1]), "", "", (), limits)
     opened = load(OPENED, session.metadata["opened"])

@@ -33,7 +33,7 @@ from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
 from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
-from bullpen.flow.improve.options import OPTIONS
+from bullpen.flow.improve.options import options_of
 from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.items.order import next_wave
@@ -122,7 +122,7 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     means = bench.means
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
-    options = load(OPTIONS, stored.options)
+    options = options_of(stored)
     opened = await step("open", Opened, partial(_open, bench, session_id))
     place = await step("place", Place, partial(_place, bench, session_id, opened))
     looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
@@ -174,7 +174,7 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     require_here(means, stored.metadata)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
         return load(OPENED, stored.metadata["opened"])
-    opened = await open_repository(means, session_id, load(OPTIONS, stored.options))
+    opened = await open_repository(means, session_id, options_of(stored))
     started = now()
     environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
