@@ -57,7 +57,7 @@ def improve(
     """
     from bullpen.cli.output import open_console, print_json
     from bullpen.cli.summary import print_summary
-    from bullpen.cli.watching import Stopped, improve_and_watch, keep_what_is_known
+    from bullpen.cli.watching import Cancelled, Stopped, improve_and_watch, keep_what_is_known, tidy_up
     from bullpen.domain.money import Money
     from bullpen.flow.improve.options import ImproveOptions
     from bullpen.kernel.settings import read_settings
@@ -82,6 +82,8 @@ def improve(
         )
     except Stopped as stopped:
         raise asyncio.run(keep_what_is_known(settings, stopped)) from None
+    except Cancelled as cancelled:
+        outcome = asyncio.run(tidy_up(settings, cancelled))
     if as_json:
         print_json(outcome)
     else:
