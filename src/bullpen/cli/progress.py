@@ -20,7 +20,14 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.events.session import SessionCreated, SessionPaused, SessionResumed, StageReached
-from bullpen.domain.events.work import ItemMoved, ItemProposed, TaskAdded, TaskMoved
+from bullpen.domain.events.work import (
+    ItemMoved,
+    ItemProposed,
+    TaskAdded,
+    TaskMoved,
+    TaskReassigned,
+    TaskReordered,
+)
 from bullpen.domain.ids import TaskId
 from bullpen.domain.session import Stage
 from bullpen.domain.task import TaskNode, TaskState
@@ -206,7 +213,7 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
                 new.role,
                 depends_on=tuple(TaskId(one) for one in new.depends_on),
                 complexity=new.complexity,
-                position=len(tables.tasks),
+                position=len(tables.tasks) if new.position < 0 else new.position,
                 item=new.item_id,
             )
             tables.tasks[node.id] = node
@@ -215,12 +222,24 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             tables.tasks[node.id] = _moved(node, TaskState(moved.state), moved.note, recorded.at)
             if TaskState(moved.state).is_final:
                 tables.doing.pop(node.id, None)
+        case TaskReassigned(task_id=name, role=role) if TaskId(name) in tables.tasks:
+            tables.tasks[TaskId(name)] = replace(tables.tasks[TaskId(name)], role=role)
+        case TaskReordered(task_id=name, position=place) if TaskId(name) in tables.tasks:
+            _reorder(tables, tables.tasks[TaskId(name)], place)
         case ChangeLanded(title=title) as landed if title:
             whole = [node for node in work_tasks(state) if node.item == landed.item_id]
             tables.tasks.update({node.id: replace(node, title=title) for node in whole})
         case _:
             pass
     return state
+
+
+def _reorder(tables: _Tables, node: TaskNode, place: int) -> None:
+    """Those behind it among its siblings move up."""
+    others = [one for one in tables.tasks.values() if one.parent == node.parent and one.id != node.id]
+    others.sort(key=lambda one: one.position)
+    for number, one in enumerate([*others[:place], node, *others[place:]]):
+        tables.tasks[one.id] = replace(one, position=number)
 
 
 def _moved(node: TaskNode, state: TaskState, note: str, at: float) -> TaskNode:
@@ -276,8 +295,10 @@ def _call(tool: str, arguments: str) -> str:
 
 
 def work_tasks(state: Progress) -> list[TaskNode]:
-    """The tasks that stand for whole items, in the order of the plan."""
-    return [task for task in state.tasks.values() if task.kind == "item"]
+    """The tasks that stand for whole items, in the order of the plan, as people have changed it."""
+    return sorted(
+        (task for task in state.tasks.values() if task.kind == "item"), key=lambda task: task.position
+    )
 
 
 def share_done(state: Progress) -> float:
