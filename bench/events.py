@@ -13,11 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from bullpen.domain.actor import Actor, local_person
+from bullpen.app import open_records
+from bullpen.domain.actor import Actor
 from bullpen.domain.events.agent import ToolFinished
 from bullpen.domain.ids import SessionId, TaskId
-from bullpen.kernel.bus.log import EventLog, replay
-from bullpen.kernel.storage.database import Database, open_store
+from bullpen.kernel.bus.log import replay
+from bullpen.kernel.settings import read_settings
+from bullpen.kernel.storage.database import Database
 from bullpen.sessions.actions import create_session
 from bullpen.sessions.queries import list_sessions
 
@@ -149,15 +151,14 @@ async def timed_lists(database: Database, actor: Actor) -> Timed:
 
 async def measure(folder: Path) -> list[Measured]:
     """All three, ours and bare in turn."""
-    store = await open_store(f"sqlite:///{folder / 'ours.db'}")
-    database, actor = Database(store, EventLog()), local_person()
     bare = bare_database(folder / "bare.db")
-    appended = await timed_appends(database, actor), await bare_appends(bare, "x" * 320)
-    read = await timed_replays(database, actor), await _bare(bare, _REPLAY, SESSION)
-    listed = await timed_lists(database, actor)
-    with closing(sqlite3.connect(folder / "ours.db")) as beside:
-        listed_bare = await _bare(beside, _LIST, "local")
-    await store.close()
+    async with open_records(read_settings(home=folder)) as records:
+        database, actor = records.database, records.actor
+        appended = await timed_appends(database, actor), await bare_appends(bare, "x" * 320)
+        read = await timed_replays(database, actor), await _bare(bare, _REPLAY, SESSION)
+        listed = await timed_lists(database, actor)
+        with closing(sqlite3.connect(folder / "bullpen.db")) as beside:
+            listed_bare = await _bare(beside, _LIST, "local")
     bare.close()
     return [
         Measured("durable append, median", appended[0].median, appended[1].median, 0.15, appended[0].cpu),

@@ -53,6 +53,8 @@ async def open_records(settings: Settings) -> AsyncGenerator[Records]:
     """The records, for commands that only look or answer."""
     log = EventLog()
     store = await open_store(settings.database)
+    if not gc.get_freeze_count():
+        gc.freeze()  # a look through all that is loaded would make every twelfth list of sessions wait for 20 ms
     try:
         yield Records(settings, Database(store, log), log, local_person())
     finally:
@@ -143,7 +145,7 @@ async def open_engine(
     fleet = _fleet(workshop, label, on_lost, worker=worker) if is_shared(settings) else None
     engine = DurableEngine(url, label, workflows, fleet)
     await engine.launch()
-    gc.freeze()  # what is loaded now stays; going through it again and again took a tenth of this process's time
+    gc.freeze()  # much more is loaded now; going through it again and again took a tenth of this process's time
     try:
         yield engine
     finally:

@@ -13,8 +13,8 @@ from bullpen.cli.output import duration, printable
 from bullpen.cli.progress import Progress, fold
 from bullpen.domain.events.improve import PersonaSpoke, RepositoryOpened, WaveStarted
 from bullpen.domain.events.session import SessionCreated, StageReached
-from bullpen.domain.events.work import TaskAdded, TaskMoved
-from bullpen.domain.ids import SessionId
+from bullpen.domain.events.work import TaskAdded, TaskMoved, TaskReassigned, TaskReordered
+from bullpen.domain.ids import SessionId, TaskId
 from bullpen.kernel.bus.log import Recorded
 
 if TYPE_CHECKING:
@@ -66,11 +66,31 @@ def test_it_is_never_higher_or_wider_than_the_terminal(
 def test_what_runs_comes_first_and_the_rest_is_counted() -> None:
     text = "\n".join(drawn(a_session(2, 30, 40), 20))
     assert "30/72 items" in text
-    assert text.index("▶ Mend the thing 1") < text.index("✓ Mend the thing 31")
+    assert (
+        text.index("▶ Mend the thing 1")
+        < text.index("○ Mend the thing 32")
+        < text.index("✓ Mend the thing 31")
+    )
     assert "developer: change the code" in text
-    assert "○ 40 waiting" in text
+    assert "○ 37 waiting" in text
     assert "left" in text.splitlines()[1]
     assert "security (2 findings) This lets anybody in" in text
+
+
+@pytest.mark.req("TRE-04")
+def test_what_comes_next_follows_the_order_people_gave() -> None:
+    def waiting(state: Progress) -> list[str]:
+        return [line.strip()[-1] for line in drawn(state, 20) if "○ Mend" in line]
+
+    state = a_session(1, 0, 5)
+    assert waiting(state) == ["1", "2", "3"]
+    moved = [TaskReordered("t5", 1), TaskReassigned("t5", "reviewer"), TaskReordered("t1", 9)]
+    state = fold(
+        state,
+        [Recorded(100 + at, SessionId("ses-1"), 2000.0, "x", event) for at, event in enumerate(moved)],
+    )
+    assert waiting(state) == ["5", "2", "3"]
+    assert state.tasks[TaskId("t5")].role == "reviewer"
 
 
 def test_without_unicode_the_marks_differ_from_each_other() -> None:

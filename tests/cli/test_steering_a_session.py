@@ -111,3 +111,18 @@ def test_an_item_that_was_left_is_added_to_the_tasks(
     states = {one["draft"]["id"]: one["state"] for one in bullpen_in(home, "items", "list", "--json").value}
     assert (states[left[0]], states[left[1]]) == ("proposed", "done")
     assert bullpen_in(home, "tasks", "add", left[1]).status == 4
+
+
+@pytest.mark.req("IMP-05", "CLI-01")
+def test_a_session_is_taken_up_with_other_limits_and_no_other_options(
+    bullpen_in: Run, tmp_path: Path, repository: Path
+) -> None:
+    home = tmp_path / "home"
+    begun = ("improve", repository, "--only", "F401", "--max", 1, "--session", "s", "--json")
+    assert bullpen_in(home, *begun).value["done"]["count"] == 1
+    resumed = ("improve", repository, "--resume", "--session", "s", "--json")
+    refused = bullpen_in(home, *resumed, "--only", "E711", "--dry-run", "--max", 9)
+    assert refused.status == 2
+    assert "--only, --dry-run cannot be changed" in refused.err + refused.out
+    assert bullpen_in(home, *resumed, "--only", "F401", "--max", 2).value["done"]["count"] == 2
+    assert bullpen_in(home, *resumed, "--max", 3).value["done"]["count"] == 3

@@ -139,3 +139,17 @@ async def test_an_environment_is_made_once_from_wheels(
     assert len([path for path in (home / "environments").iterdir() if (path / "pyvenv.cfg").exists()]) == 1
     report = await RUNNER.run(TestRequest(root, first, coverage=True), sandbox)
     assert report.passed() == {"test_a.py::test_a"}, report.output
+
+
+@pytest.mark.slow
+@pytest.mark.needs("network")
+async def test_what_has_no_wheel_is_left_out_and_the_rest_is_installed(
+    sandbox: Sandbox, project: Project, tmp_path: Path
+) -> None:
+    text = NAMED + 'dependencies = ["iniconfig<2", "pytest-pycodestyle>=2.3"]\n'
+    suite = "import iniconfig\ndef test_a(): pass\n"
+    root = project({"pyproject.toml": text, "test_a.py": suite})
+    made = await prepare_environment(root, tmp_path / "home", sandbox)
+    assert made.notes == ("pytest-pycodestyle>=2.3 was left out: there is no wheel of it for this Python.",)
+    report = await RUNNER.run(TestRequest(root, made), sandbox)
+    assert report.passed() == {"test_a.py::test_a"}, report.output

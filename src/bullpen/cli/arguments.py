@@ -25,6 +25,13 @@ session_option = click.option(
 )
 
 
+def given_options() -> frozenset[str]:
+    """The parameters of the command that a person gave on the command line, by their names in its function."""
+    context = click.get_current_context()
+    asked = click.core.ParameterSource.COMMANDLINE
+    return frozenset(name for name in context.params if context.get_parameter_source(name) is asked)
+
+
 def full_path(repo: str) -> str:
     """A folder's full path, so that a session can be found again from anywhere; a URL as it is."""
     is_url = "://" in repo or (":" in repo and not Path(repo).exists())

@@ -30,6 +30,7 @@ STYLES = {
     TaskState.WAITING: "",
 }
 _MOST_WORDS = 3  # personas shown at a time
+_MOST_NEXT = 3  # waiting items that are named
 _BAR = 24
 
 
@@ -138,16 +139,25 @@ def _bar(state: Progress, frame: Frame) -> Text:
 
 
 def _tree(state: Progress, frame: Frame, room: int) -> list[Text]:
+<<<<<<< HEAD
     """What runs and what is done for it, what waits for a reason, the newest that ended, and counts of the rest."""
+=======
+    """Running items with what is done for them, the next ones, the newest that ended, then counts of the rest."""
+>>>>>>> leftovers
     tasks = work_tasks(state)
     if not tasks:
         return []
     running = [task for task in tasks if task.state is TaskState.RUNNING]
+    following = [task for task in tasks if task.state is TaskState.WAITING][:_MOST_NEXT]
     ended = sorted((task for task in tasks if task.state.is_final), key=lambda task: -task.ended_at)
     asleep = [task for task in tasks if task.state is TaskState.WAITING and task.note]
     lines: list[Text] = []
     shown: set[str] = set()
+<<<<<<< HEAD
     for task in (*running, *asleep, *ended):
+=======
+    for task in (*running, *following, *ended):
+>>>>>>> leftovers
         block = _block(state, task, frame)
         if len(lines) + len(block) > room - 1:
             break

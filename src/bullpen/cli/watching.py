@@ -4,11 +4,16 @@ import asyncio
 import shlex
 import signal
 import sys
+<<<<<<< HEAD
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+=======
+from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
+from contextlib import contextmanager, suppress
+>>>>>>> leftovers
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -19,6 +24,7 @@ from bullpen.cli.plain_lines import plain_line
 from bullpen.cli.progress import Progress, apply, fold
 from bullpen.domain.errors import BullpenError
 from bullpen.domain.ids import SessionId
+from bullpen.domain.session import Stage
 from bullpen.flow.improve.options import ImproveOptions
 from bullpen.kernel.bus.log import Recorded, replay
 from bullpen.kernel.settings import Settings
@@ -28,7 +34,9 @@ if TYPE_CHECKING:
     from bullpen.app import Records, Workshop
     from bullpen.flow.workflows.improve import Ended
 
+T = TypeVar("T")
 FRAME_SECONDS = 0.1  # ten looks at the log a second; a look that finds nothing costs well under a millisecond
+LOOK_SECONDS = 0.5  # between two looks at whether the session was cancelled
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 
@@ -37,6 +45,13 @@ class Stopped(BullpenError):
 
     exit_status = INTERRUPTED
     code = "interrupted"
+    session = SessionId("")
+
+
+class Cancelled(BullpenError):
+    """A person cancelled the session while it ran here."""
+
+    code = "cancelled"
     session = SessionId("")
 
 
@@ -85,14 +100,25 @@ def open_screen(*, quiet: bool) -> Generator[Screen]:
 
 
 async def improve_and_watch(
-    settings: Settings, options: ImproveOptions, *, resume: bool, session_id: str, quiet: bool
+    settings: Settings,
+    options: ImproveOptions,
+    *,
+    given: Collection[str],
+    resume: bool,
+    session_id: str,
+    quiet: bool,
 ) -> Outcome:
     """Start or take up a session, show its progress, and say what it came to.
 
+    ``given`` names the options that a person really gave: those of a session that is taken up stay otherwise.
+
     Raises:
+        InvalidInput: it is taken up with options that cannot be changed.
         Stopped: by SIGINT or SIGTERM; the remedy is the command that goes on.
+        Cancelled: somebody cancelled the session; nothing of it runs any more.
     """
     from bullpen.app import open_workshop
+    from bullpen.flow.cancel import works_on
     from bullpen.testing.interpreters import require_interpreter
 
     _stop_on_sigterm()
@@ -103,10 +129,17 @@ async def improve_and_watch(
     async with open_workshop(settings) as workshop:
         records = workshop.records
         async with records.database.transaction(records.actor) as uow:
-            chosen = await _session(uow, options, resume=resume, session_id=session_id)
+            if resume:
+                chosen = await _taken_up(uow, settings, options, given, session_id)
+            else:
+                chosen = await _begun(uow, options, session_id)
         try:
-            with open_screen(quiet=quiet) as screen:
-                ended = await _run(workshop, chosen, screen)
+            async with works_on(workshop.means, chosen):
+                with open_screen(quiet=quiet) as screen:
+                    ended = await _run(workshop, chosen, screen)
+        except Cancelled:
+            await _stop_the_rest()
+            raise
         except asyncio.CancelledError:
             await _stop_the_rest()
             again = shlex.join(["bullpen", "improve", options.source, "--resume", "--session", chosen])
@@ -142,6 +175,24 @@ async def keep_what_is_known(settings: Settings, stopped: Stopped) -> Stopped:
     return Stopped(f"{stopped.sentence} {known}", remedy=stopped.remedy)
 
 
+async def tidy_up(settings: Settings, cancelled: Cancelled) -> Outcome:
+    """What a cancelled session came to; its reports are written and its worktrees are gone.
+
+    In an event loop of its own, for the same reason as ``keep_what_is_known``.
+    """
+    from bullpen.app import open_workshop
+    from bullpen.flow.cancel import tidy_cancelled
+
+    async with open_workshop(settings) as workshop:
+        records = workshop.records
+        unwritten = await tidy_cancelled(workshop.means, cancelled.session)
+        async with records.database.view(records.actor) as uow:
+            state = fold(Progress(), await whole_history(uow, cancelled.session))
+    problem = f"{cancelled.sentence} {state.reason}".strip()
+    problem = f"{problem} There is no report: {unwritten}" if unwritten else problem
+    return outcome_of(state, problem=problem, exit_status=Cancelled.exit_status)
+
+
 async def _require_usable(source: str) -> None:
     """Refuse a folder that is no repository before a session is made of it; a URL is tried by the session itself."""
     from bullpen.vcs.location import parse_location
@@ -151,15 +202,26 @@ async def _require_usable(source: str) -> None:
         await open_source(source)
 
 
-async def _session(uow: UnitOfWork, options: ImproveOptions, *, resume: bool, session_id: str) -> SessionId:
-    from bullpen.flow.approve import approve_rules
-    from bullpen.flow.start import new_improve_session, session_to_resume
+async def _begun(uow: UnitOfWork, options: ImproveOptions, session_id: str) -> SessionId:
+    from bullpen.flow.start import new_improve_session
 
-    if resume:
-        chosen = (await session_to_resume(uow, options.source, session_id)).id
-        await approve_rules(uow, chosen, options.approve)
-        return chosen
     return (await new_improve_session(uow, options, session_id)).id
+
+
+async def _taken_up(
+    uow: UnitOfWork, settings: Settings, options: ImproveOptions, given: Collection[str], session_id: str
+) -> SessionId:
+    from bullpen.flow.approve import approve_rules
+    from bullpen.flow.limits import change_limits, require_as_begun
+    from bullpen.flow.start import session_to_resume
+
+    session = await session_to_resume(uow, options.source, session_id)
+    require_as_begun(session, options, given, settings.python)
+    most = options.max_items if "most" in given else None
+    budget = options.budget if "budget" in given else None
+    await change_limits(uow, session.id, most=most, budget=budget)
+    await approve_rules(uow, session.id, options.approve)
+    return session.id
 
 
 async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "Ended":
@@ -176,12 +238,14 @@ async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "
         try:
             async with records.database.transaction(records.actor) as uow:
                 run = await run_improve(engine, uow, await get_session(uow, session_id))
-            return ENDED.validate_python(await run.result())
+            result = await _unless_cancelled(records, session_id, run.result())
+            return _unless_it_ended_so(ENDED.validate_python(result), session_id)
         finally:
             ended.set()
             await showing
 
 
+<<<<<<< HEAD
 @asynccontextmanager
 async def watched(records: "Records", session_id: SessionId, *, quiet: bool) -> AsyncGenerator[None]:
     """While it is open, a session is shown as it goes; what was told until it is left is shown, too."""
@@ -193,6 +257,44 @@ async def watched(records: "Records", session_id: SessionId, *, quiet: bool) -> 
         finally:
             ended.set()
             await showing
+=======
+async def _unless_cancelled(records: "Records", session_id: SessionId, result: Awaitable[T]) -> T:
+    """The result, if nobody cancels the session before."""
+    work = asyncio.ensure_future(result)
+    watch = asyncio.create_task(_cancelled(records, session_id))
+    try:
+        await asyncio.wait((work, watch), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return work.result()
+        raise await watch
+    finally:
+        watch.cancel()
+        work.cancel()
+
+
+def _unless_it_ended_so(ended: "Ended", session_id: SessionId) -> "Ended":
+    if ended.stage is Stage.CANCELLED:
+        raise _said_of(session_id)
+    return ended
+
+
+def _said_of(session_id: SessionId) -> Cancelled:
+    over = Cancelled(f"Session {session_id} was cancelled.")
+    over.session = session_id
+    return over
+
+
+async def _cancelled(records: "Records", session_id: SessionId) -> Cancelled:
+    """Comes back when somebody has cancelled the session, also in another process."""
+    from bullpen.sessions.queries import get_session
+
+    while True:
+        async with records.database.view(records.actor) as uow:
+            stage = (await get_session(uow, session_id)).stage
+        if stage is Stage.CANCELLED:
+            return _said_of(session_id)
+        await asyncio.sleep(LOOK_SECONDS)
+>>>>>>> leftovers
 
 
 async def show_events(

@@ -28,6 +28,7 @@ class Stage(StrEnum):
         return self in (Stage.DONE, Stage.FAILED, Stage.CANCELLED)
 
 
+CANCELLED = "cancelled"  # the code of an error that ends work on a session that was cancelled
 _ENDINGS = frozenset({Stage.FAILED, Stage.CANCELLED})
 
 STAGES: Mapping[Stage, frozenset[Stage]] = {
@@ -40,7 +41,7 @@ STAGES: Mapping[Stage, frozenset[Stage]] = {
     Stage.VALIDATION: frozenset({Stage.DONE, Stage.ANALYSIS}) | _ENDINGS,  # analysis: something is missing
     Stage.DONE: frozenset({Stage.INITIALIZE}),  # taken up again, when a person approved more
     Stage.FAILED: frozenset({Stage.INITIALIZE}),  # taken up again
-    Stage.CANCELLED: frozenset({Stage.INITIALIZE}),
+    Stage.CANCELLED: frozenset(),
 }
 
 
@@ -77,6 +78,16 @@ class Session:
     tags: tuple[str, ...] = ()
     participants: tuple[str, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+def require_not_cancelled(session: Session) -> None:
+    """Refuse to go on with a session that a person ended for good."""
+    if session.stage is Stage.CANCELLED:
+        raise Conflict(
+            f"Session {session.id} was cancelled; it does not go on.",
+            remedy="Begin a new one; it uses again what is known of the same files.",
+            code=CANCELLED,
+        )
 
 
 @dataclass(frozen=True, slots=True)

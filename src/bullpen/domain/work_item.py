@@ -23,7 +23,9 @@ class ItemState(StrEnum):
 
 TRANSITIONS: Mapping[ItemState, frozenset[ItemState]] = {
     ItemState.PROPOSED: frozenset({ItemState.READY, ItemState.REJECTED, ItemState.BLOCKED}),
-    ItemState.READY: frozenset({ItemState.IN_PROGRESS, ItemState.BLOCKED, ItemState.REJECTED}),
+    ItemState.READY: frozenset(
+        {ItemState.IN_PROGRESS, ItemState.BLOCKED, ItemState.REJECTED, ItemState.PROPOSED}
+    ),  # proposed: fewer items are to be worked on than when it was planned
     ItemState.IN_PROGRESS: frozenset(
         {ItemState.IN_REVIEW, ItemState.READY, ItemState.BLOCKED, ItemState.REJECTED, ItemState.PROPOSED}
     ),

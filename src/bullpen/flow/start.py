@@ -4,7 +4,7 @@ import re
 
 from bullpen.domain.errors import Conflict, InvalidInput, NotFound
 from bullpen.domain.ids import SessionId, new_id
-from bullpen.domain.session import Session, Stage
+from bullpen.domain.session import Session, Stage, require_not_cancelled
 from bullpen.flow.improve.options import OPTIONS, ImproveOptions
 from bullpen.kernel.durable import DurableEngine, Run
 from bullpen.kernel.json_text import dump
@@ -57,11 +57,14 @@ async def session_to_resume(uow: UnitOfWork, project: str, session_id: str = "")
 
     Raises:
         NotFound: there is none.
+        Conflict: the one that is named was cancelled.
     """
     if session_id:
-        return await get_session(uow, session_id)
+        named = await get_session(uow, session_id)
+        require_not_cancelled(named)
+        return named
     known = await list_sessions(uow, project=project, kind="improve")
-    found = next((one for one in known if one.stage is not Stage.DONE), None)
+    found = next((one for one in known if one.stage not in (Stage.DONE, Stage.CANCELLED)), None)
     if found is None:
         raise NotFound(
             f"There is no unfinished session for {project}.", remedy="Run `bullpen improve` without --resume."

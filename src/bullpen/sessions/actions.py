@@ -8,7 +8,7 @@ from dataclasses import replace
 from sqlalchemy import delete
 
 from bullpen.domain.actor import Scope
-from bullpen.domain.errors import InvalidInput, NotFound
+from bullpen.domain.errors import Conflict, InvalidInput, NotFound
 from bullpen.domain.events.session import (
     FactCarried,
     FactDropped,
@@ -24,7 +24,7 @@ from bullpen.domain.events.session import (
     StageReached,
 )
 from bullpen.domain.ids import SessionId, derived_id, new_id
-from bullpen.domain.session import Session, Share, Stage, require_stage, was_passed
+from bullpen.domain.session import Session, Share, Stage, require_not_cancelled, require_stage, was_passed
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions import queries
@@ -77,6 +77,19 @@ async def reach_stage(uow: UnitOfWork, session_id: SessionId, stage: Stage, reas
     uow.record(session_id, StageReached(stage, reason))
 
 
+async def cancel_session(uow: UnitOfWork, session_id: SessionId, reason: str) -> None:
+    """End it for good, whoever works on it; doing it twice changes nothing.
+
+    Raises:
+        Conflict: it has come to another end.
+    """
+    uow.actor.require(Scope.RUN)
+    current = await queries.get_session(uow, session_id)
+    if current.stage.is_final and current.stage is not Stage.CANCELLED:
+        raise Conflict(f"Session {session_id} is {current.stage.value} already; there is nothing to cancel.")
+    await reach_stage(uow, session_id, Stage.CANCELLED, reason)
+
+
 async def pause_session(uow: UnitOfWork, session_id: SessionId) -> None:
     """Start nothing new; what runs is finished."""
     uow.actor.require(Scope.RUN)
@@ -86,9 +99,15 @@ async def pause_session(uow: UnitOfWork, session_id: SessionId) -> None:
 
 
 async def resume_session(uow: UnitOfWork, session_id: SessionId) -> None:
-    """Go on after a pause."""
+    """Go on after a pause.
+
+    Raises:
+        Conflict: it was cancelled.
+    """
     uow.actor.require(Scope.RUN)
-    if (await queries.get_session(uow, session_id)).paused:
+    current = await queries.get_session(uow, session_id)
+    require_not_cancelled(current)
+    if current.paused:
         await _set(uow, session_id, paused=False)
         uow.record(session_id, SessionResumed(uow.actor.id))
 

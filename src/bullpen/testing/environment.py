@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sysconfig
@@ -293,10 +294,29 @@ async def _install(lines: tuple[str, ...], base: Installation, target: Path) -> 
 
 
 async def _fill(lines: tuple[str, ...], base: Installation, partial: Path) -> tuple[tuple[str, ...], str]:
-    """All at once; if that cannot be, one by one, leaving out what has no wheel. Returns notes, and the problem."""
-    problem = await _uv_install(lines, base, partial)
-    if not problem:
-        return (), ""
+    """All at once, without what is said to have no wheel; if that cannot be, one by one. Returns notes, and the problem."""
+    notes: list[str] = []
+    left = list(lines)
+    while problem := await _uv_install(tuple(left), base, partial):
+        culprits = [line for line in left if _lacks_wheel(line, problem)]
+        if not culprits or culprits == left:
+            break
+        notes += [f"{line} was left out: there is no wheel of it for this Python." for line in culprits]
+        left = [line for line in left if line not in culprits]
+    else:
+        return tuple(notes), ""
+    return await _fill_one_by_one(lines, base, partial, problem)
+
+
+def _lacks_wheel(line: str, problem: str) -> bool:
+    """Whether uv names this requirement as one that it finds no wheel for."""
+    named = re.findall(r"Wheels are required for `([^`]+)`", " ".join(problem.split()))
+    return canonicalize_name(Requirement(line).name) in map(canonicalize_name, named)
+
+
+async def _fill_one_by_one(
+    lines: tuple[str, ...], base: Installation, partial: Path, problem: str
+) -> tuple[tuple[str, ...], str]:
     notes: list[str] = []
     for line in sorted(lines, key=lambda line: not line.startswith("pytest")):
         if _is_offline(problem):

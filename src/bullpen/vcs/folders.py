@@ -16,8 +16,10 @@ _POLL_SECONDS = 0.02
 
 
 @asynccontextmanager
-async def file_lock(path: Path, *, seconds: float = 600.0) -> AsyncGenerator[None]:
+async def file_lock(path: Path, *, seconds: float = 600.0, shared: bool = False) -> AsyncGenerator[None]:
     """Hold the lock file at ``path``; others wait their turn. It ends with its holder, whatever happens to that.
+
+    Several may hold it at once if all of them want it ``shared``.
 
     Raises:
         Unavailable: somebody else held it for all of ``seconds``.
@@ -25,15 +27,15 @@ async def file_lock(path: Path, *, seconds: float = 600.0) -> AsyncGenerator[Non
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        await _wait_for(descriptor, path, seconds)
+        await _wait_for(descriptor, path, seconds, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
 
 
-async def _wait_for(descriptor: int, path: Path, seconds: float) -> None:
+async def _wait_for(descriptor: int, path: Path, seconds: float, kind: int) -> None:
     end = asyncio.get_running_loop().time() + seconds
-    while not _try_lock(descriptor):
+    while not _try_lock(descriptor, kind):
         if asyncio.get_running_loop().time() > end:
             raise Unavailable(
                 f"{path} has been in use for {seconds:g} seconds.",
@@ -42,9 +44,9 @@ async def _wait_for(descriptor: int, path: Path, seconds: float) -> None:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

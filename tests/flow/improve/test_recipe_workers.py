@@ -23,26 +23,21 @@ def process(_name: str, text: str, _sites: Sequence[Site]) -> int:
 async def test_a_text_is_asked_of_the_process_that_has_parsed_it() -> None:
     workers = CodemodWorkers(2)
     try:
-        asked = [workers._run(workers._for(text), process, "", text, ()) for text in ("a", "b", "a", "b")]
-        alone = [await one for one in asked]
-        assert alone[:2] == alone[2:]
-        together = [workers._for(text) for text in ("c", "d")]
-        assert together[0] is together[1], "nobody has anything to do"
-        busy = asyncio.create_task(workers._run(together[0], process, "", "c", ()))
-        await asyncio.sleep(0)
-        assert workers._for("e") is not together[0]
-        await busy
+        one, other = await asyncio.gather(*(workers._ask(process, "", text, ()) for text in ("a", "b")))
+        assert one != other, "new texts are shared out"
+        again = [await workers._ask(process, "", text, ()) for text in ("b", "a", "b")]
+        assert again == [other, one, other]
     finally:
         workers.close()
 
 
-async def test_a_process_that_dies_is_replaced_and_the_other_goes_on() -> None:
+async def test_a_process_that_dies_is_replaced() -> None:
     workers = CodemodWorkers(1)
     try:
-        first = await workers._run(workers._for("a"), process, "", "a", ())
-        with pytest.raises(Unavailable, match="did not survive"):
-            await workers._run(workers._for("die"), process, "raise-from", "die", ())
-        assert await workers._run(workers._for("a"), process, "", "a", ()) != first
+        first = await workers._ask(process, "", "a", ())
+        with pytest.raises(Unavailable, match="raise-from did not survive"):
+            await workers._ask(process, "raise-from", "die", ())
+        assert await workers._ask(process, "", "a", ()) != first
     finally:
         workers.close()
 

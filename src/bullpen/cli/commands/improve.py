@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from bullpen.cli.arguments import baseline_path, full_path
+from bullpen.cli.arguments import baseline_path, full_path, given_options
 
 
 @click.command()
@@ -21,7 +21,11 @@ from bullpen.cli.arguments import baseline_path, full_path
 )
 @click.option("--baseline", default="", metavar="FILE", help="Leave out the findings of this SARIF file.")
 @click.option("--dry-run", is_flag=True, help="Show what would be done; change nothing.")
-@click.option("--resume", is_flag=True, help="Go on with the session that was interrupted.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the session that was interrupted; --max, --budget and --approve may be changed.",
+)
 @click.option(
     "--session",
     "session_id",
@@ -53,7 +57,7 @@ def improve(
     """
     from bullpen.cli.output import open_console, print_json
     from bullpen.cli.summary import print_summary
-    from bullpen.cli.watching import Stopped, improve_and_watch, keep_what_is_known
+    from bullpen.cli.watching import Cancelled, Stopped, improve_and_watch, keep_what_is_known, tidy_up
     from bullpen.domain.money import Money
     from bullpen.flow.improve.options import ImproveOptions
     from bullpen.kernel.settings import read_settings
@@ -72,10 +76,14 @@ def improve(
     hidden = quiet or as_json
     try:
         outcome = asyncio.run(
-            improve_and_watch(settings, options, resume=resume, session_id=session_id, quiet=hidden)
+            improve_and_watch(
+                settings, options, given=given_options(), resume=resume, session_id=session_id, quiet=hidden
+            )
         )
     except Stopped as stopped:
         raise asyncio.run(keep_what_is_known(settings, stopped)) from None
+    except Cancelled as cancelled:
+        outcome = asyncio.run(tidy_up(settings, cancelled))
     if as_json:
         print_json(outcome)
     else:

@@ -1,4 +1,4 @@
-"""List sessions, look at one, replay, pause, resume, archive, tag, fork, export and import."""
+"""List sessions, look at one, replay, pause, resume, cancel, archive, tag, fork, export and import."""
 
 import time
 from pathlib import Path
@@ -16,13 +16,14 @@ from bullpen.cli.arguments import (
 )
 from bullpen.cli.session_commands import carrying, history, sharing, stats
 from bullpen.cli.session_commands.history import history_of
-from bullpen.domain.errors import InvalidInput
+from bullpen.domain.errors import InvalidInput, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from bullpen.domain.ids import SessionId
     from bullpen.domain.session import Session
+    from bullpen.flow.improve.means import Means
     from bullpen.kernel.bus.log import Recorded
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
     from bullpen.sessions.transfer import Imported
@@ -164,6 +165,33 @@ def resume(session: str) -> int:
     from bullpen.sessions.actions import resume_session
 
     return _steer(session, resume_session, "goes on")
+
+
+@sessions.command()
+@click.argument("session")
+@click.option("--reason", default="", help="Why; the report says it.")
+def cancel(session: str, reason: str) -> int:
+    """End SESSION for good, also where another process runs it: work stops, what is known is reported."""
+    from bullpen.cli.arguments import in_workshop
+    from bullpen.flow.cancel import cancel as say_cancelled
+    from bullpen.flow.cancel import tidy_cancelled
+
+    async def change(uow: "UnitOfWork") -> "SessionId":
+        stored = await session_named(uow, session)
+        await say_cancelled(uow, stored, reason or f"cancelled by {uow.actor.id}")
+        return stored.id
+
+    async def tidy(means: "Means", _: object) -> str:
+        unwritten = await tidy_cancelled(means, name)
+        return f"There is no report: {unwritten}" if unwritten else f"Report: {means.folder(name).reports}"
+
+    name = change_records(change)
+    click.echo(f"{name} is cancelled.")
+    try:
+        click.echo(in_workshop(tidy))
+    except Unavailable:
+        click.echo("The process that runs it has not stopped yet; it writes the report when it does.")
+    return 0
 
 
 @sessions.command()

@@ -15,8 +15,9 @@ from bullpen.domain.test_report import SuiteEnd, TestReport
 from bullpen.domain.work_item import ItemState
 from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.flow.improve.options import ImproveOptions, options_of
 from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
+from bullpen.flow.improve.wanted import require_wanted
 from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
 from bullpen.kernel.extend import ExtensionPoint
@@ -101,6 +102,7 @@ async def _publish(means: Means, session: ImproveSession, branch: str, tip: str)
     if known != tip:
         await update_ref(session.mirror, ref, tip, known)
     refused: PermissionRefused | None = None
+    await require_wanted(means, session.id)  # from here on the person's repository changes
     try:
         published = await publish_branch(session.mirror, branch, await open_source(session.options.source))
         where = published.repository
@@ -140,7 +142,7 @@ async def _tested_again(means: Means, session_id: SessionId) -> TestReport | Non
 
 
 def _ground(means: Means, session: Session) -> Ground:
-    limits = _limits(means, load(OPTIONS, session.options))
+    limits = _limits(means, options_of(session))
     if "opened" not in session.metadata:  # it failed before
         return Ground(redact(session.project.rstrip("/").rsplit("/", 1)[-1]), "", "", (), limits)
     opened = load(OPENED, session.metadata["opened"])

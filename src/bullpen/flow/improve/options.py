@@ -1,13 +1,15 @@
 """What an improve session is asked."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from pydantic import TypeAdapter
 
 from bullpen.domain.finding import Finding
 from bullpen.domain.money import Money
+from bullpen.domain.session import Session
 from bullpen.flow.items.patterns import names_rule
+from bullpen.kernel.json_text import load
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,16 @@ class ImproveOptions:
 
 
 OPTIONS: TypeAdapter[ImproveOptions] = TypeAdapter(ImproveOptions)
+MOST, BUDGET = "max_items", "budget"  # facts that take the place of what was asked at first
+PYTHON = "python"  # the fact that holds the interpreter that was asked for, from when there is an environment
+
+
+def options_of(session: Session) -> ImproveOptions:
+    """What a session is asked, with the limits it was given since it began."""
+    asked, facts = load(OPTIONS, session.options), session.metadata
+    most = int(facts.get(MOST, asked.max_items))
+    budget = Money(int(facts[BUDGET])) if BUDGET in facts else asked.budget
+    return replace(asked, max_items=most, budget=budget)
 
 
 def _is_rule(text: str) -> bool:

@@ -53,7 +53,6 @@ from bullpen.work.actions.tasks import add_tasks
 from bullpen.work.queries import get_item, list_items
 
 DAY = 86_400
-ASKED_AT_ONCE = 16
 MOST_STORED = 2000  # items kept for people to see; the findings behind the rest are in the report
 PHASES = (
     ("develop", "developer", "change the code"),
@@ -300,10 +299,10 @@ async def choose_fitting(
     chosen: list[WorkItem] = []
     ready = 0
     waiting = list(items)
-    at_once = min(ASKED_AT_ONCE, enough)
     while waiting and ready < enough:
-        batch, waiting = waiting[:at_once], waiting[at_once:]
         room = most - ready
+        at_once = min(room, enough - ready) if room > 0 else len(waiting)  # nobody is asked in vain
+        batch, waiting = waiting[:at_once], waiting[at_once:]
         asked = await asyncio.gather(*(_asked(asking, item, room > 0) for item in batch))
         for item in chain.from_iterable(asked):
             if item.state is ItemState.READY and ready >= most:

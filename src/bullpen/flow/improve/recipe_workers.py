@@ -76,10 +76,10 @@ def _hash(text: str) -> str:
 
 @dataclass(slots=True)
 class _Worker:
-    """One process, and how many calls it has not answered yet."""
+    """One process, and how many characters of new text it has yet to parse; what it has parsed costs it little."""
 
     pool: ProcessPoolExecutor | None = None
-    waiting: int = 0
+    unread: int = 0
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class CodemodWorkers:
         if key in self._made:
             made = self._made[key]
         else:
-            after = await self._run(self._for(text), _rewrite, name, text, sites)
+            after = await self._ask(_rewrite, name, text, sites)
             made = self._made[key] = None if after == text else after
             if len(self._made) > MOST_KEPT:
                 self._made.popitem(last=False)
@@ -119,17 +119,23 @@ class CodemodWorkers:
         Raises:
             Unavailable: the text killed the process; the next call gets a new one.
         """
-        return await self._run(self._for(text), _mended, name, text, sites)
+        return await self._ask(_mended, name, text, sites)
 
-    def _for(self, text: str) -> _Worker:
-        """Who knows a text, otherwise the one with the least to do."""
+    async def _ask(
+        self, work: Callable[[str, str, Sequence[Site]], T], name: str, text: str, sites: Sequence[Site]
+    ) -> T:
+        """Who knows a text answers, otherwise the one with the least to read."""
         key = _hash(text)
-        if key not in self._parsed:
-            self._parsed[key] = min(self._all(), key=lambda worker: worker.waiting)
-        self._parsed.move_to_end(key)
+        fresh = 0 if key in self._parsed else len(text)
+        worker = self._parsed.pop(key, None) or min(self._all(), key=lambda one: one.unread)
+        self._parsed[key] = worker
         if len(self._parsed) > MOST_KEPT:
             self._parsed.popitem(last=False)
-        return self._parsed[key]
+        worker.unread += fresh
+        try:
+            return await self._run(worker, work, name, text, sites)
+        finally:
+            worker.unread -= fresh
 
     def _all(self) -> list[_Worker]:
         if not self._workers:
@@ -148,15 +154,12 @@ class CodemodWorkers:
             spawn = multiprocessing.get_context("spawn")
             worker.pool = ProcessPoolExecutor(1, spawn, _start_worker, (os.getpid(),))
         pool = worker.pool
-        worker.waiting += 1
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(pool, work, name, text, sites)
         except BrokenProcessPool as error:
             worker.pool = None if worker.pool is pool else worker.pool
             raise Unavailable(f"The recipe {name} did not survive this file.") from error
-        finally:
-            worker.waiting -= 1
 
     async def warm(self) -> None:
         """Start the processes and let them load what they need, while something else is waited for."""

@@ -17,7 +17,7 @@ from bullpen.flow.improve.away import HOME, bring_reports, environment_here, is_
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
-from bullpen.flow.improve.options import OPTIONS, ImproveOptions
+from bullpen.flow.improve.options import PYTHON, ImproveOptions, options_of
 from bullpen.flow.improve.project_tests import ProjectTests
 from bullpen.kernel.executors import home_identity
 from bullpen.kernel.json_text import dump, load
@@ -78,12 +78,14 @@ class OpenSessions:
         return self._loaded[session_id]
 
     async def renewed(self, session_id: SessionId) -> ImproveSession:
-        """The session, loaded again if it was begun anew since: what was approved may have changed."""
+        """The session, loaded again if it was begun anew since: what was approved, or its limits, may have changed."""
         known = self._loaded.get(session_id)
         if known is not None:
             async with self.means.database.view(self.means.actor) as uow:
                 stored = await queries.get_session(uow, session_id)
-            if stored.metadata.get("run", "") != known.run:
+            limits = options_of(stored)
+            as_known = (known.run, known.options.max_items, known.options.budget)
+            if (stored.metadata.get("run", ""), limits.max_items, limits.budget) != as_known:
                 del self._loaded[session_id]
         return await self.get(session_id)
 
@@ -147,6 +149,7 @@ async def remember(means: Means, session_id: SessionId, opened: Opened, environm
             session_id,
             opened=dump(OPENED, opened),
             environment=dump(ENVIRONMENT, environment),
+            **{PYTHON: means.settings.python},
             **place,
         )
 
@@ -171,7 +174,12 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
         limits=means.test_limits(),
         lanes=means.lanes,
     )
+<<<<<<< HEAD
     asked = load(OPTIONS, stored.options)
+=======
+    spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
+    asked = options_of(stored)
+>>>>>>> leftovers
     options = replace(asked, approve=(*asked.approve, *approved))
     run = stored.metadata.get("run", "")
     return ImproveSession(session_id, options, opened, tests, stored.created_at, away=away, run=run)

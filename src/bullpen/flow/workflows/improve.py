@@ -33,10 +33,15 @@ from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
 from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
-from bullpen.flow.improve.options import OPTIONS
+from bullpen.flow.improve.options import options_of
 from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.routing import phase_tasks, settle_landing
 from bullpen.flow.improve.session import OPENED, remember
+<<<<<<< HEAD
+=======
+from bullpen.flow.improve.wanted import require_wanted
+from bullpen.flow.items.order import next_wave
+>>>>>>> leftovers
 from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.steer import cancelled_items, give_tasks, in_order
 from bullpen.flow.summaries.post import conclude_records
@@ -106,12 +111,9 @@ async def improve(bench: Bench, argument: str) -> Json:
     try:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
-        await _reach(bench, session_id, Stage.FAILED, error.sentence)
-        unwritten = await write_reports_if_possible(bench.means, session_id)
-        problem = f"{error.sentence} There is no report: {unwritten}" if unwritten else error.sentence
-        ended = Ended(Stage.FAILED, problem=problem, remedy=error.remedy, exit_status=error.exit_status)
+        ended = await _broken_off(bench, session_id, error)
     means = bench.means
-    if not ended.paused:
+    if not (ended.paused or ended.stage is Stage.CANCELLED):
         await conclude_records(means.database, means.actor, means.settings.home, session_id)
     async with means.database.transaction(means.actor) as uow:
         run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
@@ -119,15 +121,29 @@ async def improve(bench: Bench, argument: str) -> Json:
     return ENDED.dump_python(ended, mode="json")
 
 
+async def _broken_off(bench: Bench, session_id: SessionId, error: BullpenError) -> Ended:
+    """Failed, unless it was cancelled: then whoever cancelled it, or ran it, tidies up when nothing runs any more."""
+    async with bench.means.database.view(bench.means.actor) as uow:
+        stage = (await session_queries.get_session(uow, session_id)).stage
+    if stage is Stage.CANCELLED:
+        return Ended(stage, problem=error.sentence, remedy=error.remedy, exit_status=error.exit_status)
+    await _reach(bench, session_id, Stage.FAILED, error.sentence)
+    unwritten = await write_reports_if_possible(bench.means, session_id)
+    problem = f"{error.sentence} There is no report: {unwritten}" if unwritten else error.sentence
+    return Ended(Stage.FAILED, problem=problem, remedy=error.remedy, exit_status=error.exit_status)
+
+
 async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     means = bench.means
+    await require_wanted(means, session_id)
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
-    options = load(OPTIONS, stored.options)
+    options = options_of(stored)
     opened = await step("open", Opened, partial(_open, bench, session_id))
     place = await step("place", Place, partial(_place, bench, session_id, opened))
     looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
     require_sight(looked.findings, looked.failures)
+    await require_wanted(means, session_id)
     await step("plan", Planned, partial(_plan, bench, session_id, FIRST_READY))
     if not options.dry_run:
         place = await _first_change(bench, session_id, opened, place)
@@ -159,10 +175,12 @@ async def _first_change(bench: Bench, session_id: SessionId, opened: Opened, pla
 async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
     """Work the next items side by side and land them; where the branch is then."""
     wave, tip = place.wave, place.tip
+    await require_wanted(bench.means, session_id)
     chosen = await step(f"choose-{wave}", Chosen, partial(_chosen, bench, session_id, wave, tip))
     if not chosen.items:
         return replace(place, ended=True, paused=chosen.paused)
     results = await _work(session_id, wave, tip, chosen.items)
+    await require_wanted(bench.means, session_id)
     return Place(
         await step(f"land-{wave}", str, partial(_land, bench, session_id, wave, tip, results)), wave + 1
     )
@@ -175,7 +193,7 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     require_here(means, stored.metadata)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
         return load(OPENED, stored.metadata["opened"])
-    opened = await open_repository(means, session_id, load(OPTIONS, stored.options))
+    opened = await open_repository(means, session_id, options_of(stored))
     started = now()
     environment = await _environment(means, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
@@ -387,7 +405,9 @@ async def _pause(bench: Bench, session_id: SessionId) -> Ended:
 
 
 async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
+    await require_wanted(bench.means, session_id)
     done = await step("conclude", Concluded, partial(_conclude, bench, session_id, tip, changed))
+    await require_wanted(bench.means, session_id)
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
     return Ended(

@@ -36,6 +36,7 @@ from bullpen.flow.improve.records import DatabaseJournal
 from bullpen.flow.improve.routing import Phase, settle_refused, settle_words
 from bullpen.flow.improve.select import touching_tests
 from bullpen.flow.improve.session import ImproveSession, OpenSessions
+from bullpen.flow.improve.wanted import require_wanted
 from bullpen.flow.items.generate import reworded
 from bullpen.flow.items.reasons import MENDED
 from bullpen.flow.steer import cancelled_items
@@ -190,12 +191,13 @@ async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedb
 
 
 async def _require_wanted(bench: Bench, order: WorkOrder) -> None:
-    """No attempt at an item whose task a person has cancelled since.
+    """No attempt at an item whose task, or whose whole session, a person has cancelled since.
 
     Raises:
         Conflict: it was cancelled; the sentence is the reason that was given.
     """
     session_id = SessionId(order.session)
+    await require_wanted(bench.means, session_id)
     async with bench.means.database.view(bench.means.actor) as uow:
         cancelled = cancelled_items(await queries.list_tasks(uow, session_id))
     if order.item in cancelled:
