@@ -139,25 +139,18 @@ def _bar(state: Progress, frame: Frame) -> Text:
 
 
 def _tree(state: Progress, frame: Frame, room: int) -> list[Text]:
-<<<<<<< HEAD
-    """What runs and what is done for it, what waits for a reason, the newest that ended, and counts of the rest."""
-=======
-    """Running items with what is done for them, the next ones, the newest that ended, then counts of the rest."""
->>>>>>> leftovers
+    """What runs and what is done for it, what waits for a reason, what is next, the newest that ended, then counts."""
     tasks = work_tasks(state)
     if not tasks:
         return []
     running = [task for task in tasks if task.state is TaskState.RUNNING]
-    following = [task for task in tasks if task.state is TaskState.WAITING][:_MOST_NEXT]
+    waiting = [task for task in tasks if task.state is TaskState.WAITING]
+    asleep = [task for task in waiting if task.note]
+    following = [task for task in waiting if not task.note and task.kind == "item"][:_MOST_NEXT]
     ended = sorted((task for task in tasks if task.state.is_final), key=lambda task: -task.ended_at)
-    asleep = [task for task in tasks if task.state is TaskState.WAITING and task.note]
     lines: list[Text] = []
     shown: set[str] = set()
-<<<<<<< HEAD
-    for task in (*running, *asleep, *ended):
-=======
-    for task in (*running, *following, *ended):
->>>>>>> leftovers
+    for task in (*running, *asleep, *following, *ended):
         block = _block(state, task, frame)
         if len(lines) + len(block) > room - 1:
             break

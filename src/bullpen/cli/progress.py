@@ -21,10 +21,7 @@ from bullpen.domain.events.improve import (
     WaveStarted,
 )
 from bullpen.domain.events.session import SessionCreated, SessionPaused, SessionResumed, StageReached
-<<<<<<< HEAD
 from bullpen.domain.events.team import TaskAssigned
-from bullpen.domain.events.work import ItemMoved, ItemProposed, TaskAdded, TaskMoved
-=======
 from bullpen.domain.events.work import (
     ItemMoved,
     ItemProposed,
@@ -33,7 +30,6 @@ from bullpen.domain.events.work import (
     TaskReassigned,
     TaskReordered,
 )
->>>>>>> leftovers
 from bullpen.domain.ids import TaskId
 from bullpen.domain.session import Stage
 from bullpen.domain.task import TaskNode, TaskState
@@ -228,16 +224,13 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
             tables.tasks[node.id] = _moved(node, TaskState(moved.state), moved.note, recorded.at)
             if TaskState(moved.state).is_final:
                 tables.doing.pop(node.id, None)
-<<<<<<< HEAD
         case TaskAssigned() as given if TaskId(given.task_id) in tables.tasks:
             node = tables.tasks[TaskId(given.task_id)]
             tables.tasks[node.id] = replace(node, role=given.agent)
-=======
         case TaskReassigned(task_id=name, role=role) if TaskId(name) in tables.tasks:
             tables.tasks[TaskId(name)] = replace(tables.tasks[TaskId(name)], role=role)
         case TaskReordered(task_id=name, position=place) if TaskId(name) in tables.tasks:
             _reorder(tables, tables.tasks[TaskId(name)], place)
->>>>>>> leftovers
         case ChangeLanded(title=title) as landed if title:
             whole = [node for node in work_tasks(state) if node.item == landed.item_id]
             tables.tasks.update({node.id: replace(node, title=title) for node in whole})
@@ -246,18 +239,17 @@ def _tasks(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
     return state
 
 
-<<<<<<< HEAD
 def _parts(state: Progress, tables: _Tables, recorded: Recorded) -> Progress:
     begins = apply_part(tables.tasks, recorded.event, recorded.at)
     return replace(state, work_began_at=state.work_began_at or recorded.at) if begins else state
-=======
+
+
 def _reorder(tables: _Tables, node: TaskNode, place: int) -> None:
     """Those behind it among its siblings move up."""
     others = [one for one in tables.tasks.values() if one.parent == node.parent and one.id != node.id]
     others.sort(key=lambda one: one.position)
     for number, one in enumerate([*others[:place], node, *others[place:]]):
         tables.tasks[one.id] = replace(one, position=number)
->>>>>>> leftovers
 
 
 def _moved(node: TaskNode, state: TaskState, note: str, at: float) -> TaskNode:
@@ -313,15 +305,9 @@ def _call(tool: str, arguments: str) -> str:
 
 
 def work_tasks(state: Progress) -> list[TaskNode]:
-<<<<<<< HEAD
-    """The tasks that stand for whole items, steps or jobs, in the order of the plan."""
-    return [task for task in state.tasks.values() if task.kind in ("item", STEP, JOB)]
-=======
-    """The tasks that stand for whole items, in the order of the plan, as people have changed it."""
-    return sorted(
-        (task for task in state.tasks.values() if task.kind == "item"), key=lambda task: task.position
-    )
->>>>>>> leftovers
+    """The tasks that stand for whole items, steps or jobs, in the order of the plan, as people have changed it."""
+    wanted = (task for task in state.tasks.values() if task.kind in ("item", STEP, JOB))
+    return sorted(wanted, key=lambda task: task.position)
 
 
 def share_done(state: Progress) -> float:

@@ -4,13 +4,8 @@ import asyncio
 import shlex
 import signal
 import sys
-<<<<<<< HEAD
-from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
-=======
-from collections.abc import Awaitable, Callable, Collection, Generator, Sequence
-from contextlib import contextmanager, suppress
->>>>>>> leftovers
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -245,7 +240,6 @@ async def _run(workshop: "Workshop", session_id: SessionId, screen: Screen) -> "
             await showing
 
 
-<<<<<<< HEAD
 @asynccontextmanager
 async def watched(records: "Records", session_id: SessionId, *, quiet: bool) -> AsyncGenerator[None]:
     """While it is open, a session is shown as it goes; what was told until it is left is shown, too."""
@@ -257,7 +251,8 @@ async def watched(records: "Records", session_id: SessionId, *, quiet: bool) -> 
         finally:
             ended.set()
             await showing
-=======
+
+
 async def _unless_cancelled(records: "Records", session_id: SessionId, result: Awaitable[T]) -> T:
     """The result, if nobody cancels the session before."""
     work = asyncio.ensure_future(result)
@@ -294,7 +289,6 @@ async def _cancelled(records: "Records", session_id: SessionId) -> Cancelled:
         if stage is Stage.CANCELLED:
             return _said_of(session_id)
         await asyncio.sleep(LOOK_SECONDS)
->>>>>>> leftovers
 
 
 async def show_events(

@@ -10,7 +10,7 @@ from pathlib import Path
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import Session, Stage
-from bullpen.flow.automation.summary import conclude_records
+from bullpen.flow.summaries.post import conclude_records
 from bullpen.flow.improve.away import forget_exchange, is_away
 from bullpen.flow.improve.conclude import write_reports_if_possible
 from bullpen.flow.improve.means import Means

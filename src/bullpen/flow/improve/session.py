@@ -174,12 +174,7 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
         limits=means.test_limits(),
         lanes=means.lanes,
     )
-<<<<<<< HEAD
-    asked = load(OPTIONS, stored.options)
-=======
-    spent = Money(int(json.loads(stored.metadata.get("spent", "0"))))
     asked = options_of(stored)
->>>>>>> leftovers
     options = replace(asked, approve=(*asked.approve, *approved))
     run = stored.metadata.get("run", "")
     return ImproveSession(session_id, options, opened, tests, stored.created_at, away=away, run=run)

@@ -37,11 +37,7 @@ from bullpen.flow.improve.options import options_of
 from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.routing import phase_tasks, settle_landing
 from bullpen.flow.improve.session import OPENED, remember
-<<<<<<< HEAD
-=======
 from bullpen.flow.improve.wanted import require_wanted
-from bullpen.flow.items.order import next_wave
->>>>>>> leftovers
 from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.steer import cancelled_items, give_tasks, in_order
 from bullpen.flow.summaries.post import conclude_records
