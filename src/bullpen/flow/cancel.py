@@ -10,12 +10,12 @@ from pathlib import Path
 from bullpen.domain.errors import InvalidInput
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import Session, Stage
-from bullpen.flow.summaries.post import conclude_records
 from bullpen.flow.improve.away import forget_exchange, is_away
 from bullpen.flow.improve.conclude import write_reports_if_possible
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.plan import root_task
 from bullpen.flow.improve.session import OPENED
+from bullpen.flow.summaries.post import conclude_records
 from bullpen.kernel.json_text import load
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions.actions import cancel_session, note_facts
