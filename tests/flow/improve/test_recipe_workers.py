@@ -47,6 +47,9 @@ async def test_recipes_are_applied_there() -> None:
     try:
         await workers.warm()
         assert await workers.mended("raise-from", BARE, [Site(4, 5)]) == (Site(4, 5),)
+        workers.close()
+        assert await workers.mended("raise-from", BARE, [Site(4, 5)]) == (Site(4, 5),)
+        assert workers._workers[0].pool is None, "what was asked once is known"
         assert "raise E from" in await workers.rewrite("raise-from", BARE, [Site(4, 5)])
         assert await workers.rewrite("raise-from", "x = 1\n", [Site(1, 1)]) == "x = 1\n"
     finally:

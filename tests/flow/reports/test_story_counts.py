@@ -101,7 +101,8 @@ def test_every_outcome_has_a_way_out_except_landed(made: SimpleNamespace) -> Non
 
 def test_the_headline_counts_items_with_a_recipe_and_regressions(made: SimpleNamespace) -> None:
     report = made.run_report()
-    assert story.headline(report).sentence == "3 of 10 items with a recipe landed as commits; 1 regression."
+    assert story.headline(report).sentence == "3 of 9 items with a recipe landed as commits; 1 regression."
+    assert story.headline(report).detail.endswith("; 1 item waits for your yes.")
     assert story.headline(report).tone is story.Tone.BAD
     calm = replace(report, tests_after=report.tests_before)
     assert story.headline(calm).sentence.endswith("; 0 regressions.")

@@ -50,7 +50,7 @@ def _cycle(
 ) -> Observation:
     way = graph.shortest_cycle(group, moments)
     others = len(group) - len(way)
-    more = f", with {others} more modules entangled" if others else ""
+    more = f", with {others} more module{'s' if others > 1 else ''} entangled" if others else ""
     when = "when they are loaded" if moments == _ON_LOADING else "through imports inside functions"
     return Observation(
         rule=rule,

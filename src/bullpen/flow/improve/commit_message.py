@@ -5,7 +5,9 @@ import textwrap
 from bullpen.domain.finding import Concern
 from bullpen.domain.verdict import Evidence
 from bullpen.domain.work_item import ItemDraft
+from bullpen.flow.items.generate import shortened
 
+LONGEST_SUBJECT = 100
 _TYPES = {
     Concern.SECURITY: "fix(security)",
     Concern.PERFORMANCE: "perf",
@@ -47,4 +49,4 @@ def _subject(draft: ItemDraft) -> str:
     kind = _TYPES.get(draft.concern, "refactor")
     words = draft.title[0].lower() + draft.title[1:]
     subject = f"{kind}: {words}"
-    return subject if len(subject) <= 100 else subject[:99] + "…"
+    return shortened(subject, LONGEST_SUBJECT)

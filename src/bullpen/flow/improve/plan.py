@@ -312,15 +312,42 @@ async def choose_fitting(
     return sorted(chosen, key=lambda item: item.state is not ItemState.READY)
 
 
+async def ask_ahead(means: Means, session_id: SessionId, opened: Opened, options: ImproveOptions) -> None:
+    """Ask the recipes what the next plan will ask them, so that it finds their answers there.
+
+    Only where it will ask about every item: of more than may be worked on, the most urgent ones are not known yet.
+    """
+    async with means.database.view(means.actor) as uow:
+        findings = await findings_queries.list_findings(uow, session_id, "before")
+        known = {one for item in await list_items(uow, session_id) for one in item.draft.fingerprints}
+    wanted = [found for found in findings if options.wants(found) and found.fingerprint not in known]
+    drafts = draft_items(session_id, wanted, partial(_recipe_note, means.recipes))
+    ready = [draft for draft in drafts if _state(draft, means.recipes, options)[0] is ItemState.READY]
+    if len(ready) > options.max_items:
+        return
+    folder = means.folder(session_id).worktrees
+    worktree = await take_worktree(Path(opened.mirror), folder, "ask-ahead", opened.base)
+    asking = Asking(means, session_id, worktree.path, options, {found.fingerprint: found for found in wanted})
+    await asyncio.gather(*(_fitting_sites(asking, draft) for draft in ready))
+    await release_worktree(worktree)
+
+
+async def _fitting_sites(asking: Asking, draft: ItemDraft) -> tuple[Site, ...]:
+    """Where the first recipe that fits would change something."""
+    for recipe in candidates(draft, asking.means.recipes, asking.options):
+        if sites := await _mended(asking, draft, recipe):
+            return sites
+    return ()
+
+
 async def _asked(asking: Asking, item: WorkItem, wanted: bool) -> list[WorkItem]:
     """The item as a recipe can mend it; the sites where none can become an item that waits for somebody else."""
     if item.state is not ItemState.READY or not wanted:
         return [item]
     recipes = candidates(item.draft, asking.means.recipes, asking.options)
-    for recipe in recipes:
-        if sites := await _mended(asking, item.draft, recipe):
-            fitting, *rest = asking.divided(item, sites)
-            return [fitting, *(_declined(one, recipes) for one in rest)]
+    if sites := await _fitting_sites(asking, item.draft):
+        fitting, *rest = asking.divided(item, sites)
+        return [fitting, *(_declined(one, recipes) for one in rest)]
     return [_declined(item, recipes)]
 
 

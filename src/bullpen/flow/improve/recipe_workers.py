@@ -97,6 +97,10 @@ class CodemodWorkers:
         default_factory=OrderedDict[_Asked, str | None], init=False
     )  # None where nothing fitted
 
+    _mended: OrderedDict[_Asked, tuple[Site, ...]] = field(
+        default_factory=OrderedDict[_Asked, tuple[Site, ...]], init=False
+    )
+
     async def rewrite(self, name: str, text: str, sites: Sequence[Site]) -> str:
         """What the codemod ``name`` makes of a text.
 
@@ -119,7 +123,12 @@ class CodemodWorkers:
         Raises:
             Unavailable: the text killed the process; the next call gets a new one.
         """
-        return await self._ask(_mended, name, text, sites)
+        key = (name, _hash(text), tuple(sites))
+        if key not in self._mended:
+            self._mended[key] = await self._ask(_mended, name, text, sites)
+            if len(self._mended) > MOST_KEPT:
+                self._mended.popitem(last=False)
+        return self._mended[key]
 
     async def _ask(
         self, work: Callable[[str, str, Sequence[Site]], T], name: str, text: str, sites: Sequence[Site]

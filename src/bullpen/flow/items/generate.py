@@ -14,6 +14,7 @@ from bullpen.domain.work_item import ItemDraft
 from bullpen.kernel.yaml_text import read_yaml
 
 MOST_SITES = 40  # a change a person still reads; what is beyond it becomes a further item
+LONGEST_BRIEF = 72
 _OWN_TEMPLATES = (Concern.SECURITY, Concern.PERFORMANCE, Concern.ARCHITECTURE, Concern.QA)
 
 
@@ -118,7 +119,7 @@ def _draft(session_id: SessionId, alike: Sequence[Finding], find_recipe: FindRec
 def _words(alike: Sequence[Finding], recipe: RecipeNote | None) -> Mapping[str, str]:
     first, count = alike[0], len(alike)
     message = first.message.rstrip(".")
-    brief = message if len(message) <= 72 else message[:69] + "…"
+    brief = shortened(message, LONGEST_BRIEF)
     return {
         "rule": first.rule,
         "path": first.place.path,
@@ -129,6 +130,17 @@ def _words(alike: Sequence[Finding], recipe: RecipeNote | None) -> Mapping[str, 
         "message": message,
         "why": _why(f"{message}.", recipe),
     }
+
+
+def shortened(text: str, most: int) -> str:
+    """At most so many characters, cut between two words and not within a quotation of code."""
+    if len(text) <= most:
+        return text
+    head = text[: most - 1]
+    head = head.rsplit(" ", 1)[0] if " " in head else head
+    if head.count("`") % 2:
+        head = head.rpartition("`")[0]
+    return head.rstrip(" ,;:(-") + "…"
 
 
 def _why(message: str, recipe: RecipeNote | None) -> str:

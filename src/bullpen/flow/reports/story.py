@@ -210,12 +210,21 @@ def _nothing_landed(report: RunReport, tried: int) -> str:
 def _landed_in_words(report: RunReport, landed: Sequence[ItemStory]) -> str:
     """Items a recipe did, of those one could do; and items a model did by itself.
 
+<<<<<<< HEAD
     Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, a person
     turned them down, or other personas outvoted them.
     """
     by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
     by_model = len(landed) - by_recipe
     out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN, Outcome.OUTVOTED)
+=======
+    Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, or a
+    person turned them down; and those that wait for a person's yes, which the detail counts.
+    """
+    by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
+    by_model = len(landed) - by_recipe
+    out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN, Outcome.NEEDS_APPROVAL)
+>>>>>>> leftovers
     known = sum(
         bool(story.item.draft.recipe) and outcome_of(story.item) not in out for story in report.stories
     )
@@ -242,6 +251,8 @@ def _detail(report: RunReport) -> str:
         became = f"{len(report.gone)} gone, {len(report.new)} new"
         parts = [f"Findings went from {len(report.before):,} to {len(report.after):,} ({became})"]
     parts.append(_tests_in_words(report))
+    if waiting := len(by_outcome(report)[Outcome.NEEDS_APPROVAL]):
+        parts.append(f"{plural(waiting, 'item')} {'waits' if waiting == 1 else 'wait'} for your yes")
     return "; ".join(parts) + "."
 
 

@@ -4,6 +4,7 @@ Its steps are kept; its children, one per item, are durable functions of their o
 the records, so a run that was interrupted comes to the same branch.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -34,8 +35,20 @@ from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import options_of
+<<<<<<< HEAD
 from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
 from bullpen.flow.improve.routing import phase_tasks, settle_landing
+=======
+from bullpen.flow.improve.plan import (
+    MOST_STORED,
+    Planned,
+    ask_ahead,
+    item_task,
+    plan,
+    propose_rest,
+    root_task,
+)
+>>>>>>> leftovers
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.improve.wanted import require_wanted
 from bullpen.flow.items.refusals import with_refusal
@@ -228,7 +241,13 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
         contexts=bool(ready),
         expected=baseline.passed(),
     )
-    return await look(means, session_id, view, session.tests)
+    asking = asyncio.create_task(ask_ahead(means, session_id, session.opened, session.options))
+    try:
+        looked = await look(means, session_id, view, session.tests)
+        await asking
+    finally:
+        asking.cancel()
+    return looked
 
 
 async def _plan(bench: Bench, session_id: SessionId, enough: int = MOST_STORED) -> Planned:
