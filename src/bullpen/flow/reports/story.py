@@ -210,21 +210,13 @@ def _nothing_landed(report: RunReport, tried: int) -> str:
 def _landed_in_words(report: RunReport, landed: Sequence[ItemStory]) -> str:
     """Items a recipe did, of those one could do; and items a model did by itself.
 
-<<<<<<< HEAD
     Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, a person
-    turned them down, or other personas outvoted them.
+    turned them down, or other personas outvoted them; and those that wait for a person, which the detail counts.
     """
     by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
     by_model = len(landed) - by_recipe
-    out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN, Outcome.OUTVOTED)
-=======
-    Left out are items there was nothing to do for: their recipe declined, an earlier change had mended them, or a
-    person turned them down; and those that wait for a person's yes, which the detail counts.
-    """
-    by_recipe = sum(bool(story.item.draft.recipe) for story in landed)
-    by_model = len(landed) - by_recipe
-    out = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN, Outcome.NEEDS_APPROVAL)
->>>>>>> leftovers
+    left = (Outcome.DECLINED, Outcome.NOT_NEEDED, Outcome.TURNED_DOWN, Outcome.OUTVOTED)
+    out = (*left, Outcome.NEEDS_APPROVAL, Outcome.UNDECIDED)
     known = sum(
         bool(story.item.draft.recipe) and outcome_of(story.item) not in out for story in report.stories
     )

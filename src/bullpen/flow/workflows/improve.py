@@ -35,10 +35,6 @@ from bullpen.flow.improve.look import Looked, Moment, View, look
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import options_of
-<<<<<<< HEAD
-from bullpen.flow.improve.plan import MOST_STORED, Planned, item_task, plan, propose_rest, root_task
-from bullpen.flow.improve.routing import phase_tasks, settle_landing
-=======
 from bullpen.flow.improve.plan import (
     MOST_STORED,
     Planned,
@@ -48,7 +44,7 @@ from bullpen.flow.improve.plan import (
     propose_rest,
     root_task,
 )
->>>>>>> leftovers
+from bullpen.flow.improve.routing import phase_tasks, settle_landing
 from bullpen.flow.improve.session import OPENED, remember
 from bullpen.flow.improve.wanted import require_wanted
 from bullpen.flow.items.refusals import with_refusal
