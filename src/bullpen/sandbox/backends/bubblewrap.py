@@ -104,7 +104,7 @@ class Bubblewrap:
     async def tidy(self) -> None:
         """See ``Tidy``."""
         if self.rights is Rights.ROOT:
-            await asyncio.to_thread(idmap.sweep)
+            idmap.sweep()
         if self._hierarchy is not None:
             await cgroups.sweep(self._hierarchy)
 
