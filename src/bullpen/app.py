@@ -14,7 +14,7 @@ from bullpen.domain.ids import SessionId
 from bullpen.kernel.bus.log import EventLog
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database, open_store
-from bullpen.sandbox.base import Probe
+from bullpen.sandbox.base import Probe, Tidy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,6 +116,8 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
             warming.cancel()
             workers.close()
             cache.close()
+            if isinstance(sandbox, Tidy):
+                await sandbox.tidy()
 
 
 @asynccontextmanager

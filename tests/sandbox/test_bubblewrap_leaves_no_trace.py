@@ -3,6 +3,7 @@
 import asyncio
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -133,3 +134,44 @@ async def test_the_callers_environment_meets_no_privileged_program(
 async def test_killing_the_launcher_counts_as_a_signal(sandbox: Bubblewrap) -> None:
     outcome = await sandbox.run(Command(("sh", "-c", "kill -KILL $$")))
     assert (outcome.end, outcome.exit_status) == (End.SIGNALLED, None)
+
+
+LEAVES = """\
+import os, signal, subprocess
+from pathlib import Path
+from bullpen.sandbox.base import Limits
+from bullpen.sandbox.linux import cgroups, idmap
+group = cgroups.make_group(cgroups.find_hierarchy(), Limits())
+dying = subprocess.Popen(["sleep", "0.3"], stdout=subprocess.DEVNULL, start_new_session=True)
+cgroups.join(group, dying.pid)
+if os.geteuid() == 0:
+    idmap.attach(Path(os.environ["SOURCE"]), 1000)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def killed(tmp_path: Path) -> Iterator[int]:
+    """A process that was killed while it ran something, and that nobody has waited for yet."""
+    environment = {**os.environ, "SOURCE": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", LEAVES], env=environment)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    yield process.pid
+    process.wait()
+
+
+async def test_what_a_killed_process_left_is_taken_away(sandbox: Bubblewrap, killed: int) -> None:
+    """Also while the last process in its group still has to end."""
+    hierarchy = cgroups.find_hierarchy()
+    if hierarchy is None:
+        pytest.skip("no control groups here")
+
+    def left() -> list[Path]:
+        groups = (
+            each for parent in hierarchy.parents.values() for each in parent.glob(f"bullpen-{killed}-*")
+        )
+        return [*groups, *Path("/run/bullpen-mounts").glob(str(killed))]
+
+    assert left()
+    await sandbox.tidy()
+    assert left() == []

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 MEBIBYTE = 1024 * 1024
 
@@ -139,6 +139,15 @@ class Backend(Protocol):
             Missing: the backend does not work here, or cannot let it reach ``hosts``.
             InvalidInput: a mount does not exist, or a host is not one.
         """
+        ...
+
+
+@runtime_checkable
+class Tidy(Protocol):
+    """A backend that leaves something on the machine when its process is killed."""
+
+    async def tidy(self) -> None:
+        """Take away what processes that are dead by now left; what is being used stays."""
         ...
 
 

@@ -164,9 +164,13 @@ def test_stages_are_gone_through_as_they_allow(here: Stage, there: Stage) -> Non
     assert not found or found[-1] is there
 
 
-@pytest.mark.parametrize("here", [one for one in Stage if one is not Stage.DONE])
+@pytest.mark.parametrize("here", [one for one in Stage if one not in (Stage.DONE, Stage.CANCELLED)])
 def test_every_stage_leads_to_the_end(here: Stage) -> None:
     assert way(here, Stage.DONE)[-1] is Stage.DONE
+
+
+def test_nothing_follows_a_cancelled_session() -> None:
+    assert not any(way(Stage.CANCELLED, one) for one in Stage)
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,13 @@ class Bubblewrap:
         stop = Stop()
         return await until_dead(self._watched(command, stop, on_output), stop)
 
+    async def tidy(self) -> None:
+        """See ``Tidy``."""
+        if self.rights is Rights.ROOT:
+            idmap.sweep()
+        if self._hierarchy is not None:
+            await cgroups.sweep(self._hierarchy)
+
     async def _watched(
         self, command: Command, stop: Stop, on_output: Callable[[bytes], None] | None
     ) -> Outcome:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bullpen.sandbox.base import Limits
+from bullpen.sandbox.linux.owners import is_dead
 
 _PREFIX = "bullpen-"
 _NEEDED = ("memory", "pids")
@@ -154,14 +155,36 @@ def _remove_folders(group: Group) -> bool:
     return gone
 
 
-def _sweep(hierarchy: Hierarchy) -> None:
-    """Remove empty groups left by processes that were killed."""
+async def sweep(hierarchy: Hierarchy) -> None:
+    """Remove groups left by processes that were killed; what is dying in them is waited for, for a moment."""
+    for pause in (0, 0.01, 0.05, 0.2, 0.5, 1):
+        await asyncio.sleep(pause)
+        if not any(_is_of_this_namespace(folder) for folder in _sweep(hierarchy)):
+            return
+
+
+def _sweep(hierarchy: Hierarchy) -> list[Path]:
+    """Remove empty groups left by processes that were killed; those that could not be removed."""
+    left: list[Path] = []
     for parent in dict.fromkeys(hierarchy.parents.values()):
         for folder in parent.glob(f"{_PREFIX}*-*"):
             owner = folder.name.removeprefix(_PREFIX).split("-")[0]
-            if owner.isdigit() and not Path("/proc", owner).exists():
-                with contextlib.suppress(OSError):
+            if owner.isdigit() and is_dead(owner):
+                try:
                     folder.rmdir()
+                except FileNotFoundError:
+                    continue  # somebody else sweeps, too
+                except OSError:
+                    left.append(folder)
+    return left
+
+
+def _is_of_this_namespace(folder: Path) -> bool:
+    """Whether its owner was a process whose id means the same here: to others its processes have the id 0."""
+    try:
+        return "0" not in (folder / "cgroup.procs").read_text().split()
+    except OSError:
+        return False
 
 
 def _own_folders() -> dict[str, tuple[Path, Path]]:

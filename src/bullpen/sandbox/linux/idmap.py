@@ -12,6 +12,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from bullpen.sandbox.linux.owners import is_dead
+
 _AT_FDCWD, _AT_EMPTY_PATH, _O_CLOEXEC = -100, 0x1000, 0o2000000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH = 1, 4, 2
 _MOUNT_ATTR_IDMAP, _MS_PRIVATE = 0x00100000, 1 << 18
@@ -62,7 +64,7 @@ def detach(point: Path) -> None:
 def sweep() -> None:
     """Take away mounts left by processes that were killed."""
     for folder in _BASE.glob("*") if _BASE.is_dir() else ():
-        if folder.name.isdigit() and not Path("/proc", folder.name).exists():
+        if folder.name.isdigit() and is_dead(folder.name):
             for point in folder.iterdir():
                 detach(point)
                 with contextlib.suppress(OSError):
