@@ -74,7 +74,7 @@ def begun(
 def is_over(bullpen_in: Run, home: Path, repository: Path) -> None:
     """Nothing of the session goes on, what is known is reported, and nothing of the person's was touched."""
     shown = bullpen_in(home, "sessions", "show", "s", "--json").value
-    assert (shown["stage"], shown["outcome"]["problem"]) == ("cancelled", "no longer wanted")
+    assert (shown["stage"], shown["outcome"]["problem"]) == ("cancelled", "No longer wanted.")
     report = json.loads((home / "sessions" / "s" / "reports" / "report.json").read_text())
     assert report["session"]["stage"] == "cancelled"
     folders = [path for path in (home / "sessions" / "s" / "worktrees").rglob("wt-*") if path.is_dir()]
@@ -110,7 +110,7 @@ def test_a_session_that_runs_elsewhere_stops(bullpen_in: Run, begun: Any, reposi
     assert process.returncode == 1, err
     outcome = json.loads(out)
     assert (outcome["stage"], outcome["branch"]) == ("cancelled", "")
-    assert outcome["problem"] == "Session s was cancelled. no longer wanted"
+    assert outcome["problem"] == "Session s was cancelled. No longer wanted."
     assert snapshot(repository) == before
     is_over(bullpen_in, home, repository)
 

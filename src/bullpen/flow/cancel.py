@@ -29,7 +29,7 @@ TIDIED = "cancelled"  # the fact that says that nothing is left to tidy up
 
 
 async def cancel(uow: UnitOfWork, session: Session, reason: str) -> None:
-    """Say that a session is over.
+    """Say that a session is over, and why, if a reason is given.
 
     Raises:
         InvalidInput: it is of a kind that cannot be cancelled.
@@ -37,7 +37,8 @@ async def cancel(uow: UnitOfWork, session: Session, reason: str) -> None:
     """
     if session.kind != "improve":
         raise InvalidInput(f"{session.id} is a {session.kind}; only improve sessions are cancelled.")
-    await cancel_session(uow, session.id, reason)
+    said = reason.strip().rstrip(".") or f"cancelled by {uow.actor.id}"
+    await cancel_session(uow, session.id, f"{said[:1].upper()}{said[1:]}.")
 
 
 def works_on(means: Means, session_id: SessionId) -> AbstractAsyncContextManager[None]:

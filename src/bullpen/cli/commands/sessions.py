@@ -178,7 +178,7 @@ def cancel(session: str, reason: str) -> int:
 
     async def change(uow: "UnitOfWork") -> "SessionId":
         stored = await session_named(uow, session)
-        await say_cancelled(uow, stored, reason or f"cancelled by {uow.actor.id}")
+        await say_cancelled(uow, stored, reason)
         return stored.id
 
     async def tidy(means: "Means", _: object) -> str:
