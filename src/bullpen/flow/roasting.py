@@ -63,14 +63,12 @@ async def roast_repository(
         worktree = await take_worktree(mirror.path, folder, "roast", mirror.base)
         try:
             tree = await source_tree(mirror.path, mirror.base, worktree.path, means.settings.file_bytes)
-            personas = load_personas()
-            result = await roast(
-                tree, means.sandbox, personas=personas, cache=means.cache, on_progress=on_progress
-            )
+            result = await roast(tree, means.sandbox, cache=means.cache, on_progress=on_progress)
         finally:
             await prune_worktrees(mirror.path, folder, ())
     wanted = [found for found in result.findings if options.wants(found)]
     states = _states(options.baseline, wanted)
+    personas = load_personas()
     fresh = [found for found in wanted if states.get(found.fingerprint) != "unchanged"]
     failures = tuple(f"{run.analyser}: {run.failure}" for run in result.failures)
     return Roasted(

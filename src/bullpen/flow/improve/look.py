@@ -122,7 +122,7 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
 
 async def _roast(means: Means, worktree: Worktree, view: View, coverage: Coverage | None) -> Roast:
     tree = await source_tree(worktree.mirror, view.commit, worktree.path, means.settings.file_bytes, coverage)
-    return await roast(tree, means.sandbox, personas=load_personas(), cache=means.cache, known=view.known)
+    return await roast(tree, means.sandbox, cache=means.cache, known=view.known)
 
 
 async def _store(means: Means, session_id: SessionId, view: View, result: Roast, seconds: float) -> None:
