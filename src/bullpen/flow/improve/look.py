@@ -56,17 +56,32 @@ class View:
     expected: frozenset[str] = frozenset()  # tests that should pass; those that do not are tried again
 
 
-async def look(means: Means, session_id: SessionId, view: View, tests: ProjectTests) -> Looked:
+async def roast_ahead(means: Means, session_id: SessionId, opened: Opened) -> None:
+    """Let the analysers look while something else is prepared: what they see is in the cache when it is asked for."""
+    view = View(opened, opened.base, Moment.BEFORE)
+    worktree = await _checked_out(means, session_id, "look-ahead", view)
+    await _roast(means, worktree, view, None)
+    await release_worktree(worktree)
+
+
+async def look(
+    means: Means,
+    session_id: SessionId,
+    view: View,
+    tests: ProjectTests,
+    ahead: asyncio.Task[None] | None = None,
+) -> Looked:
     """Run the tests and the roast of a commit side by side, and store both.
 
-    The first look goes without coverage, because tracing makes a suite slower and the first change needs none.
+    The first look goes without coverage, because tracing makes a suite slower and the first change needs none. A roast
+    that looks ``ahead`` is waited for, so that nothing is looked at twice.
     """
     started = time.monotonic()
-    worktree = await _checked_out(means, session_id, view)
+    worktree = await _checked_out(means, session_id, f"look-{view.moment}", view)
     async with asyncio.TaskGroup() as group:
         tested = group.create_task(_tested(means, session_id, view, tests))
         roasted = group.create_task(
-            _roast(means, worktree, view, None)
+            _roast(means, worktree, view, None, ahead)
         )  # what it finds out is in the cache from now on
     report = tested.result()
     result = (
@@ -95,9 +110,9 @@ async def has_report(means: Means, session_id: SessionId, moment: Moment) -> boo
     return await asyncio.to_thread(means.folder(session_id).test_report(moment).exists)
 
 
-async def _checked_out(means: Means, session_id: SessionId, view: View) -> Worktree:
+async def _checked_out(means: Means, session_id: SessionId, owner: str, view: View) -> Worktree:
     folder = means.folder(session_id).worktrees
-    worktree = await take_worktree(Path(view.opened.mirror), folder, f"look-{view.moment}", view.commit)
+    worktree = await take_worktree(Path(view.opened.mirror), folder, owner, view.commit)
     await reset_worktree(worktree, view.commit)
     return worktree
 
@@ -120,7 +135,15 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
     return report
 
 
-async def _roast(means: Means, worktree: Worktree, view: View, coverage: Coverage | None) -> Roast:
+async def _roast(
+    means: Means,
+    worktree: Worktree,
+    view: View,
+    coverage: Coverage | None,
+    ahead: asyncio.Task[None] | None = None,
+) -> Roast:
+    if ahead is not None:
+        await ahead
     tree = await source_tree(worktree.mirror, view.commit, worktree.path, means.settings.file_bytes, coverage)
     return await roast(tree, means.sandbox, cache=means.cache, known=view.known)
 

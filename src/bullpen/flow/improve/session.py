@@ -71,6 +71,10 @@ class OpenSessions:
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loaded: dict[SessionId, ImproveSession] = field(default_factory=dict[SessionId, ImproveSession])
 
+    roasts_ahead: dict[SessionId, asyncio.Task[None]] = field(
+        default_factory=dict[SessionId, asyncio.Task[None]]
+    )
+
     async def get(self, session_id: SessionId) -> ImproveSession:
         """The session; its repository must be opened and its environment prepared."""
         if session_id not in self._loaded:

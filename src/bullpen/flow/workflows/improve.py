@@ -31,8 +31,7 @@ from bullpen.flow.improve.conclude import Concluded, conclude, write_reports_if_
 from bullpen.flow.improve.develop import WorkOrder
 from bullpen.flow.improve.intents import choose_wave, declare, read_ground, record_wave
 from bullpen.flow.improve.land import Accepted, Landing, Queue, land_batch
-from bullpen.flow.improve.look import Looked, Moment, View, look
-from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.look import Looked, Moment, View, look, roast_ahead
 from bullpen.flow.improve.open import Opened, open_repository
 from bullpen.flow.improve.options import options_of
 from bullpen.flow.improve.plan import (
@@ -117,6 +116,9 @@ async def improve(bench: Bench, argument: str) -> Json:
         ended = await _improve(bench, session_id)
     except BullpenError as error:
         ended = await _broken_off(bench, session_id, error)
+    finally:
+        if ahead := bench.sessions.roasts_ahead.pop(session_id, None):
+            ahead.cancel()
     means = bench.means
     if not (ended.paused or ended.stage is Stage.CANCELLED):
         await conclude_records(means.database, means.actor, means.settings.home, session_id)
@@ -200,20 +202,33 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
         return load(OPENED, stored.metadata["opened"])
     opened = await open_repository(means, session_id, options_of(stored))
     started = now()
-    environment = await _environment(means, session_id, opened)
+    environment = await _environment(bench, session_id, opened)
     async with means.database.transaction(means.actor) as uow:
         uow.record(session_id, EnvironmentPrepared(environment.origin, environment.notes, now() - started))
     await remember(means, session_id, opened, environment)
     return opened
 
 
-async def _environment(means: Means, session_id: SessionId, opened: Opened) -> Environment:
+async def _environment(bench: Bench, session_id: SessionId, opened: Opened) -> Environment:
+    """The environment of the tests. Making one is mostly waiting for packages, so the roast begins meanwhile."""
+    means = bench.means
     folder = means.folder(session_id).worktrees
     worktree = await take_worktree(Path(opened.mirror), folder, "environment", opened.base)
     checkout = Path(opened.checkout) if opened.checkout else None
-    wanted = means.settings.python or None
-    home = means.settings.home
-    environment = await prepare_environment(worktree.path, home, means.sandbox, wanted, checkout=checkout)
+
+    def makes_one(_doing: str) -> None:
+        if session_id not in bench.sessions.roasts_ahead:
+            roasting = asyncio.create_task(roast_ahead(means, session_id, opened))
+            bench.sessions.roasts_ahead[session_id] = roasting
+
+    environment = await prepare_environment(
+        worktree.path,
+        means.settings.home,
+        means.sandbox,
+        means.settings.python or None,
+        makes_one,
+        checkout=checkout,
+    )
     await release_worktree(worktree)
     return environment
 
@@ -224,7 +239,9 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
     if moment is Moment.BEFORE:
         for stage in (Stage.PLANNING, Stage.ANALYSIS):
             await _advance(bench, session_id, stage)
-        return await look(means, session_id, View(session.opened, session.opened.base, moment), session.tests)
+        view = View(session.opened, session.opened.base, moment)
+        ahead = bench.sessions.roasts_ahead.get(session_id)
+        return await look(means, session_id, view, session.tests, ahead)
     session, baseline = await bench.sessions.with_baseline(session_id)
     async with means.database.view(means.actor) as uow:
         known = await list_findings(uow, session_id, "before")
