@@ -22,7 +22,7 @@ PROGRAM = '''
 """An executor: python program.py URL EXECUTOR FOLDER DO [RUN]. Each body leaves a line in FOLDER/done."""
 import asyncio, json, os, sys
 from pathlib import Path
-from bullpen.domain.errors import BullpenError, Conflict, Unavailable, UnusableRepository
+from bullpen.domain.errors import BullpenError, Conflict, LimitExceeded, Unavailable, UnusableRepository
 from bullpen.kernel.durable import DurableEngine, start_child, step
 
 url, executor, folder, do, *rest = sys.argv[1:]
@@ -92,10 +92,23 @@ async def gate_first(argument):
     await step("gated", str, lambda: gated("held"))
     return await step("after", str, lambda: body("after"))
 
+async def fit():
+    tell("fit")
+    if not (folder / "space").exists():
+        raise LimitExceeded("The disk is full.")
+    return "fits"
+
+async def unclosed(argument):
+    try:
+        return await step("fit", str, fit, keeps_failure=False)
+    except LimitExceeded:
+        await gated("closing")
+        raise
+
 async def main():
     engine = DurableEngine(url, executor, {
         "parent": parent, "child": child, "failing": failing, "retried": retried, "bounded": bounded,
-        "gate_first": gate_first,
+        "gate_first": gate_first, "unclosed": unclosed,
     })
     await engine.launch()
     tell("launched")
@@ -233,6 +246,16 @@ def test_an_error_of_ours_is_itself_after_a_restart(executors: Executors) -> Non
     engine.dispose()
     assert executors.run("e1", "resume", "run-1") == first
     assert executors.done().count("e1 refuse") == 1
+
+
+@pytest.mark.req("WFL-03")
+def test_a_failure_that_is_not_kept_is_tried_again_after_a_restart(executors: Executors) -> None:
+    first = executors.start("e1", "start", "unclosed", "run-1")
+    executors.until("e1 closing-begun")
+    kill(first)
+    executors.allow("space")
+    assert executors.run("e1", "resume", "run-1") == '"fits"'
+    assert executors.done().count("e1 fit") == 2
 
 
 def test_what_is_unavailable_is_tried_again(executors: Executors) -> None:

@@ -62,6 +62,14 @@ class StepFailed(BullpenError):
     """A stored failure that is none of ours, read back: its name and sentence."""
 
 
+class _NotKept(BaseException):
+    """Carries an error past the engine, which keeps every ``Exception`` of a step."""
+
+    def __init__(self, error: BullpenError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 def _as_json(value: object) -> Json:
     if isinstance(value, BullpenError):
         told = {
@@ -465,8 +473,12 @@ async def step(
     retries: int = 0,
     pause: float = 1.0,
     seconds: float | None = None,
+    keeps_failure: bool = True,
 ) -> T:
     """Run ``body`` once and keep its result, a ``kind``; after a restart the kept result is returned instead.
+
+    A failure is kept as well, unless ``keeps_failure`` is unset: then a workflow that was interrupted after it, say on
+    a full disk, tries again. Such a workflow must not run other steps because one has failed.
 
     ``retries`` counts further tries where something was not available or took too long, the first after about
     ``pause`` seconds, each later one after twice as long, with jitter. ``seconds`` bounds each try. A database that
@@ -481,10 +493,18 @@ async def step(
     adapter: TypeAdapter[T] = TypeAdapter(kind)
 
     async def once() -> Json:
-        return json.loads(dump(adapter, await _persistently(name, body, retries, pause, seconds)))
+        try:
+            return json.loads(dump(adapter, await _persistently(name, body, retries, pause, seconds)))
+        except BullpenError as error:
+            if keeps_failure:
+                raise
+            raise _NotKept(error) from error
 
     with _stopped():
-        return adapter.validate_python(await DBOS.run_step_async({"name": name}, once))
+        try:
+            return adapter.validate_python(await DBOS.run_step_async({"name": name}, once))
+        except _NotKept as failed:
+            raise failed.error from failed.error.__cause__
 
 
 async def _persistently(

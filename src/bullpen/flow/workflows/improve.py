@@ -5,10 +5,11 @@ the records, so a run that was interrupted comes to the same branch.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
@@ -64,6 +65,8 @@ from bullpen.work import queries
 from bullpen.work.actions.evidence import keep_evidence
 from bullpen.work.actions.items import move_item
 from bullpen.work.actions.tasks import move_task
+
+T = TypeVar("T")
 
 FIRST_READY = 5  # items that are planned before work begins; the others when a first change has landed
 FIRST_WAVES = (
@@ -146,23 +149,28 @@ async def _improve(bench: Bench, session_id: SessionId) -> Ended:
     async with means.database.view(means.actor) as uow:
         stored = await session_queries.get_session(uow, session_id)
     options = options_of(stored)
-    opened = await step("open", Opened, partial(_open, bench, session_id))
-    place = await step("place", Place, partial(_place, bench, session_id, opened))
-    looked = await step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
+    opened = await _step("open", Opened, partial(_open, bench, session_id))
+    place = await _step("place", Place, partial(_place, bench, session_id, opened))
+    looked = await _step("look", Looked, partial(_look, bench, session_id, Moment.BEFORE))
     require_sight(looked.findings, looked.failures)
     await require_wanted(means, session_id)
-    await step("plan", Planned, partial(_plan, bench, session_id, FIRST_READY))
+    await _step("plan", Planned, partial(_plan, bench, session_id, FIRST_READY))
     if not options.dry_run:
         place = await _first_change(bench, session_id, opened, place)
     if not place.paused:
-        await step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
-        await step("plan-again", Planned, partial(_plan, bench, session_id))
+        await _step("measure", Looked, partial(_look, bench, session_id, Moment.MEASURED))
+        await _step("plan-again", Planned, partial(_plan, bench, session_id))
         place = replace(place, ended=options.dry_run)
     while not place.ended:
         place = await _wave(bench, session_id, place)
     if place.paused:
         return await _pause(bench, session_id)
     return await _end(bench, session_id, place.tip, changed=place.tip != opened.base)
+
+
+async def _step(name: str, kind: type[T], body: Callable[[], Awaitable[T]]) -> T:
+    """A step whose failure ends the run; the next one tries it again, also where this one could not be closed."""
+    return await step(name, kind, body, keeps_failure=False)
 
 
 async def _place(bench: Bench, session_id: SessionId, opened: Opened) -> Place:
@@ -183,13 +191,13 @@ async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
     """Work the next items side by side and land them; where the branch is then."""
     wave, tip = place.wave, place.tip
     await require_wanted(bench.means, session_id)
-    chosen = await step(f"choose-{wave}", Chosen, partial(_chosen, bench, session_id, wave, tip))
+    chosen = await _step(f"choose-{wave}", Chosen, partial(_chosen, bench, session_id, wave, tip))
     if not chosen.items:
         return replace(place, ended=True, paused=chosen.paused)
     results = await _work(session_id, wave, tip, chosen.items)
     await require_wanted(bench.means, session_id)
     return Place(
-        await step(f"land-{wave}", str, partial(_land, bench, session_id, wave, tip, results)), wave + 1
+        await _step(f"land-{wave}", str, partial(_land, bench, session_id, wave, tip, results)), wave + 1
     )
 
 
@@ -434,7 +442,7 @@ async def _pause(bench: Bench, session_id: SessionId) -> Ended:
 
 async def _end(bench: Bench, session_id: SessionId, tip: str, *, changed: bool) -> Ended:
     await require_wanted(bench.means, session_id)
-    done = await step("conclude", Concluded, partial(_conclude, bench, session_id, tip, changed))
+    done = await _step("conclude", Concluded, partial(_conclude, bench, session_id, tip, changed))
     await require_wanted(bench.means, session_id)
     async with bench.means.database.transaction(bench.means.actor) as uow:
         await move_task(uow, session_id, root_task(session_id), TaskState.DONE)
