@@ -13,7 +13,7 @@ from watchfiles import awatch
 from bullpen.agents.actions import FLEET_LOG, begin_run, change_health, restart_agent, stop_agent
 from bullpen.agents.base import AgentTask
 from bullpen.agents.discovery import Source
-from bullpen.agents.health import LONGEST_REST, Standing
+from bullpen.agents.health import LONGEST_REST, Health, Standing
 from bullpen.agents.ledger import in_time
 from bullpen.agents.opening import Places, open_fleet
 from bullpen.domain.actor import Actor
@@ -156,6 +156,27 @@ async def test_a_task_of_a_killed_process_does_not_count_for_ever(
             await begin_run(uow, COUNTER, revision, "run-of-the-dead", -1.0, lambda _health: None)
         await found.fleet.refresh()
         assert found.fleet.health(COUNTER).running == 0
+
+
+@pytest.mark.req("AGT-06", "OPS-03")
+async def test_a_task_of_a_killed_process_that_is_begun_again_counts_once(
+    database: Database, person: Actor, folder: Path
+) -> None:
+    write_good(folder, "counter")
+
+    def admit(health: Health) -> None:
+        if health.running:
+            raise LimitExceeded("It works already.")
+
+    async with open_fleet(database, person, places(folder)) as found:
+        revision = found.fleet.agents[COUNTER].revision
+        for _process in ("killed", "after it"):
+            async with database.transaction(person) as uow:
+                health = await begin_run(uow, COUNTER, revision, "run-1", 600.0, admit)
+            assert health.running == 1
+        with pytest.raises(LimitExceeded):
+            async with database.transaction(person) as uow:
+                await begin_run(uow, COUNTER, revision, "run-2", 600.0, admit)
 
 
 @pytest.mark.req("OPS-03", "AGT-06")

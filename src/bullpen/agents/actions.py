@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import delete
+from sqlalchemy import delete, or_
 
 from bullpen.agents import tables
 from bullpen.agents.discovery import Key, Registration
@@ -71,14 +71,17 @@ async def begin_run(
 ) -> Health:
     """Count one more task of an agent, if ``admit`` does not refuse it; its health with that task.
 
+    A ``run`` that was begun before has died meanwhile: it is counted once.
+
     Raises:
         LimitExceeded, Unavailable: what ``admit`` raises; nothing is changed then.
     """
     uow.actor.require(Scope.RUN)
     at = now()
+    over = or_(tables.agent_run.c.until <= at, tables.agent_run.c.id == run)
+    await uow.run(delete(tables.agent_run).where(_mine(uow), over))
     state = await _state_of(uow, key, revision)
     admit(state.health)
-    await uow.run(delete(tables.agent_run).where(_mine(uow), tables.agent_run.c.until <= at))
     row = {"id": run, "namespace": key[0], "name": key[1], "since": at, "until": at + seconds}
     await uow.run(uow.new_row(tables.agent_run, **row))
     return replace(state.health, running=state.health.running + 1)

@@ -26,6 +26,7 @@ from bullpen.agents.health import (
 from bullpen.agents.means import Means
 from bullpen.agents.registry import Quarantined
 from bullpen.domain.errors import AWAY, BullpenError, LimitExceeded, NotFound, Unavailable
+from bullpen.domain.ids import derived_id
 from bullpen.kernel.extend import ExtensionPoint
 from bullpen.sandbox.base import Sandbox
 from bullpen.tools.base import ToolContext
@@ -53,8 +54,8 @@ class Examined(Protocol):
 class Ledger(Protocol):
     """Where it is kept how agents fare, for all processes. Health that is given back counts the runs of all of them."""
 
-    async def begin(self, key: Key, one: Registration, admit: Callable[[Health], None]) -> tuple[str, Health]:
-        """Count one more task, unless ``admit`` refuses; the run's id."""
+    async def begin(self, key: Key, one: Registration, run: str, admit: Callable[[Health], None]) -> Health:
+        """Count one more task, unless ``admit`` refuses. A ``run`` that was begun before and not ended counts once."""
         ...
 
     async def end(self, key: Key, one: Registration, run: str, change: Callable[[Health], Health]) -> Health:
@@ -151,7 +152,8 @@ class Fleet:
             Unavailable: it is drained or stopped; the sentence says why and for how long.
         """
         registration = self._known(key)
-        run = await self._begin(key, registration)
+        run = derived_id("run", *key, task.id, str(task.attempt), length=20)
+        await self._begin(key, registration, run)
         started = time.monotonic()
         try:
             agent = await self._made_ready(key, registration)
@@ -231,16 +233,15 @@ class Fleet:
         await self._learn(key, lambda health: examined(health, checkup, self.clock()))
         return checkup
 
-    async def _begin(self, key: Key, registration: Registration) -> str:
+    async def _begin(self, key: Key, registration: Registration, run: str) -> None:
         """Count one more task, if the agent may take it."""
         if self.ledger is None:
             self._admit(registration, self.health(key))
             self._health[key] = began(self.health(key))
-            return ""
-        run, self._health[key] = await self.ledger.begin(
-            key, registration, lambda health: self._admit(registration, health)
+            return
+        self._health[key] = await self.ledger.begin(
+            key, registration, run, lambda health: self._admit(registration, health)
         )
-        return run
 
     async def _end(
         self, key: Key, registration: Registration, run: str, change: Callable[[Health], Health]

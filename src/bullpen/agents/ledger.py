@@ -8,7 +8,6 @@ from bullpen.agents.discovery import Key, Registration
 from bullpen.agents.health import LONGEST_REST, Health
 from bullpen.agents.queries import count_runs, list_states
 from bullpen.domain.actor import Actor
-from bullpen.domain.ids import new_id
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.database import Database
 
@@ -17,17 +16,17 @@ SLACK_SECONDS = 30.0  # beyond an agent's own limit, before a run that nobody en
 
 @dataclass(frozen=True, slots=True)
 class RecordedLedger:
-    """See ``fleet.Ledger``. A process that is killed leaves its runs counted until their time would have been up."""
+    """See ``fleet.Ledger``. A process that is killed leaves its runs counted until they are
+    begun again, or their time would have been up."""
 
     database: Database
     actor: Actor
 
-    async def begin(self, key: Key, one: Registration, admit: Callable[[Health], None]) -> tuple[str, Health]:
+    async def begin(self, key: Key, one: Registration, run: str, admit: Callable[[Health], None]) -> Health:
         """See ``fleet.Ledger.begin``."""
-        run = new_id("run", 20)
         seconds = one.manifest.limits.seconds + SLACK_SECONDS
         async with self.database.transaction(self.actor) as uow:
-            return run, await begin_run(
+            return await begin_run(
                 uow, key, one.revision, run, seconds, lambda health: admit(in_time(health))
             )
 
