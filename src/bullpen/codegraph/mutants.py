@@ -154,7 +154,7 @@ def line_mutants(source: str, lines: Collection[int], most: int) -> tuple[Mutant
         if getattr(node, "lineno", 0) in wanted:
             for mutant in _spliced(text, starts, node):
                 by_line.setdefault(mutant.line, []).append(mutant)
-    return _spread([by_line[line] for line in sorted(by_line)], most)
+    return spread([by_line[line] for line in sorted(by_line)], most)
 
 
 def _parsed(source: str) -> ast.Module | None:
@@ -192,7 +192,7 @@ def _spliced(text: bytes, starts: Sequence[int], node: ast.AST) -> Iterator[Muta
             "utf-8", "surrogateescape"
         )
         if old != new and _parsed(changed) is not None:
-            yield Mutant(place.lineno, f"{_short(old)} became {_short(new)}", changed)
+            yield Mutant(place.lineno, f"{short(old)} became {short(new)}", changed)
 
 
 def _replacements(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
@@ -240,12 +240,13 @@ def _is_call(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) or (isinstance(value, ast.Await) and isinstance(value.value, ast.Call))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A piece of code on one line, cut where it is long."""
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= 40 else one_line[:39] + "…"
 
 
-def _spread(by_line: Sequence[Sequence[Mutant]], most: int) -> tuple[Mutant, ...]:
+def spread(by_line: Sequence[Sequence[Mutant]], most: int) -> tuple[Mutant, ...]:
     """The first of each line, then the second of each, and so on."""
     rounds = zip_longest(*by_line)
     return tuple(mutant for one in rounds for mutant in one if mutant is not None)[:most]

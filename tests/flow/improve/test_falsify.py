@@ -16,7 +16,8 @@ from bullpen.domain.verdict import GateResult, Ruling
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.assess import Said, require_others, rule
 from bullpen.flow.improve.case import Case
-from bullpen.flow.improve.falsify import falsify_tests, score_change
+from bullpen.flow.improve.falsify import falsify_tests
+from bullpen.flow.improve.mutation import score_change
 from bullpen.flow.improve.prove import read_changes
 from bullpen.vcs.commits import BULLPEN, commit_tree, put_files
 from bullpen.vcs.diffs import Diff, diff_trees

@@ -17,8 +17,9 @@ from bullpen.flow.gates import Measured
 from bullpen.flow.guards import find_breaches
 from bullpen.flow.improve.case import Case, candidate_commit
 from bullpen.flow.improve.derive import Workshop, derived_by
-from bullpen.flow.improve.falsify import MutationScore, falsify_tests, score_change
+from bullpen.flow.improve.falsify import falsify_tests
 from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.mutation import MutationScore, score_change
 from bullpen.flow.improve.open import source_tree
 from bullpen.flow.improve.scores import HELD, Weighed, change_scores, covered_share
 from bullpen.flow.improve.test_runs import TestRuns
@@ -126,10 +127,11 @@ async def _score(
         measured["mutation_score"] = mutation.share
     notes["mutation_score"] = str(mutation)
     notes["meaning_held"] = f"it is what the recipe {recipe} makes" if recipe else str(mutation)
-    if _stands(measured):
-        measured["meaning_held"] = bool(recipe) or mutation.at_least(HELD)
-    else:
+    held = True if recipe else mutation.at_least(HELD)
+    if not _stands(measured):
         notes["meaning_held"] = "not measured, since other gates have failed"
+    elif held is not None:  # what is not measured has failed
+        measured["meaning_held"] = held
     expected = _wanted(case)
     weighed = Weighed(
         findings_asked=len(_asked(case, seen.before)),
