@@ -30,6 +30,7 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
+COPIES = frozenset({"list", "tuple"})
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
@@ -226,8 +227,13 @@ def _other_expressions(node: ast.expr) -> Iterator[str]:
         yield "'mutant'"
     elif isinstance(node, ast.Constant):
         yield from (repr(value) for value in _other_values(node.value))
-    elif isinstance(node, ast.Call) and (inner := _argument_instead(node)) is not None:
+    elif isinstance(node, ast.Call) and (inner := _argument_instead(node)) is not None and not _copies(node):
         yield ast.unparse(inner)
+
+
+def _copies(node: ast.Call) -> bool:
+    """``list(x)``: to leave it out mostly changes nothing anybody could notice."""
+    return isinstance(node.func, ast.Name) and node.func.id in COPIES and bool(node.args)
 
 
 def _with(node: ast.expr | ast.stmt, field: str, value: object) -> str:

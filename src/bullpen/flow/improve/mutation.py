@@ -14,6 +14,7 @@ from bullpen.domain.test_report import TestReport
 from bullpen.flow.guarding.paths import is_code_path, is_test_path
 from bullpen.flow.guarding.remarks import is_remark
 from bullpen.flow.improve.case import Case, candidate_commit
+from bullpen.flow.improve.scores import HELD
 from bullpen.flow.improve.test_runs import TestRuns
 from bullpen.vcs.commits import put_files
 from bullpen.vcs.diffs import Diff, FileDiff
@@ -158,7 +159,8 @@ async def score_change(
     patient = case
     if case.mutant_seconds:  # a run with a fault may take longer than one without
         patient = replace(case, mutant_seconds=max(case.mutant_seconds, most * 2 * report.seconds))
-    return await mutation_score(patient, tested, wanted, tests, most=most)
+    needed = HELD if thorough else 0.0
+    return await mutation_score(patient, tested, wanted, tests, most=most, wanted=needed)
 
 
 def _affordable(budget: float, seconds: float) -> int:
@@ -178,13 +180,20 @@ async def mutation_score(
     *,
     most: int,
     enough: int | None = None,
+    wanted: float = 0.0,
 ) -> MutationScore:
-    """Put up to ``most`` faults into lines, one at a time, until ``enough`` were noticed or the time is up."""
+    """Put up to ``most`` faults into lines, one at a time, until ``enough`` were noticed or the time is up.
+
+    Also until so many lived that the share cannot be ``wanted`` any more.
+    """
     loop = asyncio.get_running_loop()
     until = loop.time() + case.mutant_seconds
     told: list[tuple[str, bool | None]] = []
-    for path, mutant in _faults(tested.sources, tested.lines, most):
-        if enough is not None and sum(bool(one) for _where, one in told) >= enough:
+    faults = _faults(tested.sources, tested.lines, most)
+    bearable = len(faults) * (1 - wanted) + 1e-9
+    for path, mutant in faults:
+        answered = [one for _where, one in told]
+        if (enough is not None and answered.count(True) >= enough) or answered.count(False) > bearable:
             break
         left = until - loop.time()
         noticed = await _is_noticed(case, tested, path, mutant, expected, tests, left) if left > 0 else None
