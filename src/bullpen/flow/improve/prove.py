@@ -24,7 +24,7 @@ from bullpen.flow.improve.open import source_tree
 from bullpen.flow.improve.scores import HELD, Weighed, change_scores, covered_share
 from bullpen.flow.improve.test_runs import TestRuns
 from bullpen.flow.scope import outside_scope
-from bullpen.flow.style import style_problems
+from bullpen.flow.style import style_problems, widest_lines
 from bullpen.vcs.commits import tree_of
 from bullpen.vcs.diffs import Diff, diff_trees
 from bullpen.vcs.trees import read_blobs
@@ -70,6 +70,8 @@ async def prove(means: Means, folder: Path, case: Case, tests: TestRuns) -> Proo
     paths = [change.path for change in changes]
     covers = [await _coverage(case, one, tests) for one in (case.tip, commit)]
     before, after = await _looks(means, folder, case, commit, paths, covers)
+    tip = await tip_worktree(case.mirror, folder, case.tip)
+    after = replace(after, wide=tuple(widest_lines(tip.path, changes)))
     seen = Seen(diff, changes, before, after, compare(before.findings, after.findings), report)
     measured, notes = _measure(case, seen)
     if falsified := await falsify_tests(case, changes, tests):
@@ -168,13 +170,15 @@ async def read_changes(mirror: Path, diff: Diff) -> list[FileChange]:
 class Look:
     """What analysers and the project's own style say of some files of a commit.
 
-    ``looked_at`` are the files that were there to look at; ``failures`` the analysers that could not.
+    ``looked_at`` are the files that were there to look at; ``failures`` the analysers that could not; ``wide`` lines
+    much wider than any there was.
     """
 
     findings: tuple[Finding, ...]
     style: frozenset[str]
     looked_at: frozenset[str] = frozenset()
     failures: frozenset[str] = frozenset()
+    wide: tuple[str, ...] = ()
 
 
 async def look_at(
@@ -192,12 +196,11 @@ async def look_at(
     """
     tree = await source_tree(worktree.mirror, commit, worktree.path, means.settings.file_bytes, coverage)
     there = [path for path in paths if path in tree.files]
-    python = [path for path in there if path.endswith(".py")]
     async with asyncio.TaskGroup() as group:
         checked = group.create_task(
             quick_check(tree, there, means.sandbox, rules=(rule,), known=known, cache=means.cache)
         )
-        style = group.create_task(style_problems(worktree.path, python, means.sandbox))
+        style = group.create_task(style_problems(worktree.path, there, means.sandbox))
     found = checked.result()
     failed = frozenset(run.analyser for run in found.failures)
     return Look(found.findings, style.result(), frozenset(there), failed)
@@ -288,7 +291,7 @@ def _tests(case: Case, seen: Seen) -> _Part:
 def _limits(case: Case, seen: Seen) -> _Part:
     breaches = find_breaches(seen.changes)
     strayed = outside_scope(case.draft, seen.diff, seen.changes)
-    style = sorted(seen.after.style - seen.before.style)
+    style = [*sorted(seen.after.style - seen.before.style), *seen.after.wide]
     values: dict[str, Measured] = {
         "guards_broken": len(breaches),
         "outside_scope": len(strayed),
