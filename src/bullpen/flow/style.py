@@ -10,7 +10,7 @@ from bullpen.flow.styling.machine_tools import machine_problems
 from bullpen.flow.styling.python_tools import python_problems, python_width
 from bullpen.sandbox.base import Sandbox
 
-WIDE = 100  # characters: below this no line is held against a change where nothing is configured
+WIDE = 100  # characters, where a project does not say
 MUCH = 1.2
 
 
@@ -35,21 +35,25 @@ def _editor(root: Path, path: str) -> Iterator[str]:
 
 
 def widest_lines(root: Path, changes: Sequence[FileChange]) -> list[str]:
-    """``path:line: …`` of lines of code much wider than any the file had, where the project sets no limit."""
+    """``path:line: …`` of lines of code much wider than any the file had, and than the project says where it does."""
     return [words for change in changes for words in _wider(root, change)]
 
 
 def _wider(root: Path, change: FileChange) -> Iterator[str]:
     if not change.before or not change.after or not is_code_path(change.path):
         return
-    if line_limit(root, change.path) or (change.path.endswith(".py") and python_width(root)):
-        return
     before, after = _lines(change.before), _lines(change.after)
-    widest = max([WIDE, *map(len, before)])
+    widest = max([_allowed(root, change.path), *map(len, before)])
     known = frozenset(before)
     for number, line in enumerate(after, start=1):
         if len(line) > MUCH * widest and line not in known:
             yield f"{change.path}:{number}: {len(line)} wide, where no line was wider than {max(map(len, before))}"
+
+
+def _allowed(root: Path, path: str) -> int:
+    """The width a project has named for a file, also where no tool of its checks it; else a usual one."""
+    python = python_width(root) if path.endswith(".py") else None
+    return python or line_limit(root, path) or WIDE
 
 
 def _lines(content: bytes) -> list[str]:
