@@ -2,7 +2,7 @@
 
 Usage: python -m bench.judge_calibration [FOLDER ...]
 
-Without folders: the set thresholds were chosen with, then the one that was held out.
+Without folders: the set thresholds were chosen with, then the two that were held out.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from bullpen.kernel.settings import read_settings
 from bullpen.sandbox.base import Command, Outcome, Sandbox
 
 LABELLED = Path(__file__).parent.parent / "tests" / "flow" / "calibration"
-SETS = (LABELLED, LABELLED / "held_out")
+SETS = (LABELLED, LABELLED / "held_out", LABELLED / "held_out_2")
 
 
 class CountingSandbox:

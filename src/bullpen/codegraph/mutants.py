@@ -30,6 +30,7 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.And: ast.Or,
     ast.Or: ast.And,
 }
+COPIES = frozenset({"list", "tuple"})
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 
 
@@ -154,7 +155,7 @@ def line_mutants(source: str, lines: Collection[int], most: int) -> tuple[Mutant
         if getattr(node, "lineno", 0) in wanted:
             for mutant in _spliced(text, starts, node):
                 by_line.setdefault(mutant.line, []).append(mutant)
-    return _spread([by_line[line] for line in sorted(by_line)], most)
+    return spread([by_line[line] for line in sorted(by_line)], most)
 
 
 def _parsed(source: str) -> ast.Module | None:
@@ -192,7 +193,7 @@ def _spliced(text: bytes, starts: Sequence[int], node: ast.AST) -> Iterator[Muta
             "utf-8", "surrogateescape"
         )
         if old != new and _parsed(changed) is not None:
-            yield Mutant(place.lineno, f"{_short(old)} became {_short(new)}", changed)
+            yield Mutant(place.lineno, f"{short(old)} became {short(new)}", changed)
 
 
 def _replacements(node: ast.AST) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
@@ -226,8 +227,13 @@ def _other_expressions(node: ast.expr) -> Iterator[str]:
         yield "'mutant'"
     elif isinstance(node, ast.Constant):
         yield from (repr(value) for value in _other_values(node.value))
-    elif isinstance(node, ast.Call) and (inner := _argument_instead(node)) is not None:
+    elif isinstance(node, ast.Call) and (inner := _argument_instead(node)) is not None and not _copies(node):
         yield ast.unparse(inner)
+
+
+def _copies(node: ast.Call) -> bool:
+    """``list(x)``: to leave it out mostly changes nothing anybody could notice."""
+    return isinstance(node.func, ast.Name) and node.func.id in COPIES and bool(node.args)
 
 
 def _with(node: ast.expr | ast.stmt, field: str, value: object) -> str:
@@ -240,12 +246,13 @@ def _is_call(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) or (isinstance(value, ast.Await) and isinstance(value.value, ast.Call))
 
 
-def _short(text: str) -> str:
+def short(text: str) -> str:
+    """A piece of code on one line, cut where it is long."""
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= 40 else one_line[:39] + "…"
 
 
-def _spread(by_line: Sequence[Sequence[Mutant]], most: int) -> tuple[Mutant, ...]:
+def spread(by_line: Sequence[Sequence[Mutant]], most: int) -> tuple[Mutant, ...]:
     """The first of each line, then the second of each, and so on."""
     rounds = zip_longest(*by_line)
     return tuple(mutant for one in rounds for mutant in one if mutant is not None)[:most]

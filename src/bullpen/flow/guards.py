@@ -8,11 +8,13 @@ from bullpen.flow.guarding.breach import Breach, first_difference
 from bullpen.flow.guarding.configuration import relaxed_configuration
 from bullpen.flow.guarding.cost import slower_code
 from bullpen.flow.guarding.directives import lost_examples, new_awareness, new_silences, new_skips
+from bullpen.flow.guarding.documents import lost_words
 from bullpen.flow.guarding.outlined import read_tests
-from bullpen.flow.guarding.paths import is_collected, is_test_data, is_test_path
+from bullpen.flow.guarding.paths import is_collected, is_document_path, is_test_data, is_test_path
 from bullpen.flow.guarding.plain_tests import weaker_plain_tests
 from bullpen.flow.guarding.python_tests import weaker_tests
 from bullpen.flow.guarding.rote import answers_by_rote
+from bullpen.flow.guarding.swallowing import swallowed_errors
 
 __all__ = ["Breach", "find_breaches", "is_test_path"]
 
@@ -55,6 +57,8 @@ def _breaches(change: FileChange) -> Iterator[Breach]:
     else:
         yield from new_awareness(path, before, after)
         yield from _in_code(path, before, after)
+    if is_document_path(path):
+        yield from lost_words(path, before, after)
 
 
 def _in_tests(change: FileChange, before: str, after: str) -> Iterator[Breach]:
@@ -77,6 +81,7 @@ def _in_code(path: str, before: str, after: str) -> Iterator[Breach]:
     yield from lost_examples(path, before, after)
     yield from answers_by_rote(path, before, after)
     yield from slower_code(path, before, after)
+    yield from swallowed_errors(path, before, after)
     old = len(_ALWAYS_EQUAL.findall(before))
     for found in list(_ALWAYS_EQUAL.finditer(after))[old:]:
         yield Breach(path, after.count("\n", 0, found.start()) + 1, "makes everything equal: __eq__")

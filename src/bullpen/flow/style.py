@@ -1,72 +1,60 @@
-"""Style: the project's own formatter and linter configuration, where it has one."""
+"""Style: what the project's own configuration asks of files, and where it asks nothing, what the file looks like."""
 
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bullpen.analysis.base import SourceTree
-from bullpen.analysis.tools import parse_json, program, run_tool
+from bullpen.domain.change import FileChange
+from bullpen.flow.guarding.paths import is_code_path
+from bullpen.flow.styling.editor import editor_problems, line_limit
+from bullpen.flow.styling.machine_tools import machine_problems
+from bullpen.flow.styling.python_tools import python_problems, python_width
 from bullpen.sandbox.base import Sandbox
 
-_RUFF_FILES = ("ruff.toml", ".ruff.toml")
-# A project may set fix = true: the tree is read-only, and what ruff cannot write it reports in place of what it saw.
-_CHECK = ("check", "--no-cache", "--no-fix", "--exit-zero", "--output-format", "json")
-_ENDS = frozenset({0, 1, 2})
+WIDE = 100  # characters, where a project does not say
+MUCH = 1.2
 
 
 async def style_problems(root: Path, paths: Sequence[str], sandbox: Sandbox) -> frozenset[str]:
-    """What ruff says with the project's own configuration: ``path: rule`` with a count, and files not formatted.
+    """What the project's own configuration has against files: ``path: rule`` with a count, and files not formatted.
 
-    Empty where the project does not configure ruff; then nothing is expected of a change but to look like its
-    surroundings, which recipes keep.
+    Of ruff, black, isort, flake8, gofmt, prettier, biome, eslint and ``.editorconfig``; empty where none is configured.
+    What a change brings is what is there after it and was not before.
     """
-    configured = ruff_sections(root)
-    if not configured:
+    if not paths:
         return frozenset()
-    tree = SourceTree(root, dict.fromkeys(paths, ""))
-    problems = await _lint(tree, paths, sandbox)
-    if "format" in configured:
-        problems |= await _format(tree, paths, sandbox)
-    return problems
+    python = [path for path in paths if path.endswith(".py")]
+    found = frozenset(words for path in paths for words in _editor(root, path))
+    found |= await python_problems(root, python, sandbox) if python else frozenset()
+    return found | await machine_problems(root, paths, sandbox)
 
 
-def ruff_sections(root: Path) -> frozenset[str]:
-    """Which of ``lint`` and ``format`` a project's files configure; formatting counts only if it is named."""
-    for name in _RUFF_FILES:
-        if (root / name).is_file():
-            return _sections(_load(root / name))
-    tool = _load(root / "pyproject.toml").get("tool")
-    ruff = tool.get("ruff") if isinstance(tool, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return _sections(ruff) if isinstance(ruff, dict) else frozenset()  # pyright: ignore[reportUnknownArgumentType]
+def _editor(root: Path, path: str) -> Iterator[str]:
+    place = root / path
+    if not place.is_symlink() and place.is_file():
+        yield from editor_problems(root, path, place.read_bytes())
 
 
-def _sections(configuration: dict[str, object]) -> frozenset[str]:
-    return frozenset({"lint"} | ({"format"} if "format" in configuration else set()))
+def widest_lines(root: Path, changes: Sequence[FileChange]) -> list[str]:
+    """``path:line: …`` of lines of code much wider than any the file had, and than the project says where it does."""
+    return [words for change in changes for words in _wider(root, change)]
 
 
-def _load(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
-        return {}  # no configuration that could hold
+def _wider(root: Path, change: FileChange) -> Iterator[str]:
+    if not change.before or not change.after or not is_code_path(change.path):
+        return
+    before, after = _lines(change.before), _lines(change.after)
+    widest = max([_allowed(root, change.path), *map(len, before)])
+    known = frozenset(before)
+    for number, line in enumerate(after, start=1):
+        if len(line) > MUCH * widest and line not in known:
+            yield f"{change.path}:{number}: {len(line)} wide, where no line was wider than {max(map(len, before))}"
 
 
-async def _lint(tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> frozenset[str]:
-    outcome = await run_tool(sandbox, tree, (program("ruff"), *_CHECK, "--", *paths), statuses=_ENDS)
-    if outcome.exit_status == 2:
-        return frozenset()  # its configuration does not fit this ruff: nothing can be held against the change
-    counts: dict[str, int] = {}
-    for found in parse_json(outcome):  # pyright: ignore[reportGeneralTypeIssues, reportUnknownVariableType]
-        key = f"{Path(found['filename']).relative_to('/work')}: {found['code']}"  # pyright: ignore[reportUnknownArgumentType]
-        counts[key] = counts.get(key, 0) + 1
-    return frozenset(f"{key} #{number}" for key, count in counts.items() for number in range(1, count + 1))
+def _allowed(root: Path, path: str) -> int:
+    """The width a project has named for a file, also where no tool of its checks it; else a usual one."""
+    python = python_width(root) if path.endswith(".py") else None
+    return python or line_limit(root, path) or WIDE
 
 
-async def _format(tree: SourceTree, paths: Sequence[str], sandbox: Sandbox) -> frozenset[str]:
-    found: set[str] = set()
-    for path in paths:
-        argv = (program("ruff"), "format", "--no-cache", "--check", "--quiet", "--", path)
-        outcome = await run_tool(sandbox, tree, argv, statuses=_ENDS)
-        if outcome.exit_status == 1:
-            found.add(f"{path}: not formatted")
-    return frozenset(found)
+def _lines(content: bytes) -> list[str]:
+    return content.decode("utf-8", "replace").splitlines()

@@ -1,4 +1,7 @@
-"""The judge against labelled sets: nothing bad of the first is kept; the second was never used to choose anything."""
+"""The judge against labelled sets: nothing bad of the first is kept; the others were labelled before anything was judged.
+
+Runs of pytest are forks of one warm process here; ``bench.judge_calibration`` starts each anew.
+"""
 
 from pathlib import Path
 
@@ -12,26 +15,25 @@ from bullpen.kernel.settings import read_settings
 
 FOLDER = Path(__file__).parent
 HELD_OUT = FOLDER / "held_out"
-KNOWN_FALSE_ACCEPTS = frozenset(
-    {
-        "only the beginning of a signature counts",
-        "the project's style is broken",
-        "a state is copied at the top only",
-    }
-)
-KNOWN_FALSE_REFUSALS = frozenset(
-    {
-        "a command becomes a list of arguments",
-        "the spool is for its owner alone",
+HELD_OUT_2 = FOLDER / "held_out_2"
+KNOWN = {  # decided otherwise than labelled, each with its reason in docs/benchmarks.md
+    HELD_OUT: {
+        *("only the beginning of a signature counts", "the project's style is broken"),
+        *("a command becomes a list of arguments", "the spool is for its owner alone"),
         "a receiver that hangs does not hold a delivery for ever",
-        "an error is made in one call",
-    }
-)
+        "a state is cloned, not written and read",
+    },
+    HELD_OUT_2: {
+        *("every fault of reading is swallowed", "quotes are doubled and the query stays text"),
+        *("a name is a parameter of the query", "an argument of a script is quoted"),
+        "a banner is made without an empty placeholder, and tested",
+    },
+}
 
 
 async def calibrated(home: Path, labelled: LabelledSet) -> Calibration:
     try:
-        async with open_court(read_settings(home=home, test_seconds=60), labelled) as court:
+        async with open_court(read_settings(home=home, test_seconds=15), labelled, warm=True) as court:
             return await calibrate(court, labelled.changes)
     except Missing as error:
         pytest.skip(error.sentence)
@@ -49,14 +51,17 @@ async def test_nothing_bad_is_kept_and_nearly_everything_good_is(tmp_path: Path)
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 @pytest.mark.req("WFL-05")
-async def test_the_held_out_set_is_decided_no_worse_than_it_was(tmp_path: Path) -> None:
-    found = await calibrated(tmp_path, read_set(HELD_OUT))
-    known = KNOWN_FALSE_ACCEPTS | KNOWN_FALSE_REFUSALS
+@pytest.mark.parametrize("folder", [HELD_OUT, HELD_OUT_2], ids=lambda folder: folder.name)
+async def test_the_held_out_sets_are_decided_no_worse_than_they_were(tmp_path: Path, folder: Path) -> None:
+    found = await calibrated(tmp_path, read_set(folder))
+    known = KNOWN[folder]
     wrong = {one.change.name for one in (*found.false_accepts, *found.false_refusals)}
     assert wrong <= known, wrong - known
 
 
-@pytest.mark.parametrize(("folder", "at_least", "good_at_least"), [(FOLDER, 40, 10), (HELD_OUT, 60, 20)])
+@pytest.mark.parametrize(
+    ("folder", "at_least", "good_at_least"), [(FOLDER, 40, 10), (HELD_OUT, 60, 20), (HELD_OUT_2, 40, 20)]
+)
 def test_a_set_is_large_and_of_both_kinds(folder: Path, at_least: int, good_at_least: int) -> None:
     changes = read_set(folder).changes
     good = sum(change.good for change in changes)

@@ -19,7 +19,7 @@ from bullpen.flow.calibration.labelled import (
 from bullpen.kernel.settings import read_settings
 
 FOLDER = Path(__file__).parent
-SETS = (FOLDER, FOLDER / "held_out")
+SETS = (FOLDER, FOLDER / "held_out", FOLDER / "held_out_2")
 LABELLED = [read_set(folder) for folder in SETS]
 ALL = [(one.project, change) for one in LABELLED for change in one.changes]
 

@@ -16,7 +16,8 @@ from bullpen.domain.verdict import GateResult, Ruling
 from bullpen.domain.work_item import ItemDraft
 from bullpen.flow.improve.assess import Said, require_others, rule
 from bullpen.flow.improve.case import Case
-from bullpen.flow.improve.falsify import falsify_tests, score_change
+from bullpen.flow.improve.falsify import falsify_tests
+from bullpen.flow.improve.mutation import score_change
 from bullpen.flow.improve.prove import read_changes
 from bullpen.vcs.commits import BULLPEN, commit_tree, put_files
 from bullpen.vcs.diffs import Diff, diff_trees
@@ -166,6 +167,54 @@ async def test_comments_hold_nothing_to_notice(tmp_path: Path) -> None:
         made.case, made.diff, made.changes, await made.tests.run(made.case.tip), made.tests
     )
     assert (score.share, score.at_least(0.5)) == (None, True)
+
+
+@pytest.mark.req("IMP-10")
+@pytest.mark.parametrize(
+    ("path", "before", "after", "held"),
+    [
+        ("a.js", "function f(a) {\n  return a == 1;\n}\n", "function f(a) {\n  return a === 1;\n}\n", False),
+        ("a.js", "let a = 1;\n", "// one\nlet a = 1;\n", True),
+        ("a.js", "let a = 1;\n", "let a = = 1;\n", None),
+        ("a.go", "package a\n\nconst b = 1\n", "package a\n\nconst b = 2\n", False),
+        ("a.sh", "rm -rf $1\n", 'rm -rf "$1"\n', None),
+        ("a.sh", "# gone\nrm x\n", "# is gone\nrm x\n", True),
+        ("bin/run", "#!/bin/sh\nrm $1\n", '#!/bin/sh\nrm "$1"\n', None),
+        ("a.md", "Stock.\n", "Stocks.\n", True),
+        ("a.toml", "a = 1\n", "a = 2\n", True),
+        ("tests/a.sh", "true\n", "false\n", True),
+    ],
+)
+async def test_code_whose_meaning_nothing_can_tell_is_not_measured(
+    tmp_path: Path, path: str, before: str, after: str, held: bool | None
+) -> None:
+    tested = {"shop.py": BETTER, "test_shop.py": TEST}
+    made = await scene(tmp_path, {**tested, path: before}, {path: after})
+    score = await score_change(
+        made.case, made.diff, made.changes, await made.tests.run(made.case.tip), made.tests, thorough=True
+    )
+    assert score.at_least(0.5) is held
+    assert (path in str(score)) is (held is not True)
+
+
+@pytest.mark.req("IMP-10")
+async def test_faults_are_tried_until_too_many_have_lived(tmp_path: Path) -> None:
+    loose = {"shop.py": "def price(net):\n    return 5\n", "test_shop.py": LOOSE}
+    better = "def price(net):\n    a = net * 3\n    b = a + 2\n    c = b - 1\n    return c or 1\n"
+    made = await scene(tmp_path, loose, {"shop.py": better}, mutants=10)
+    report = await made.tests.run(made.case.tip)
+    whole = await score_change(made.case, made.diff, made.changes, report, made.tests)
+    short = await score_change(made.case, made.diff, made.changes, report, made.tests, thorough=True)
+    assert whole.at_least(2 / 3) is short.at_least(2 / 3) is False
+    assert short.total < whole.total
+
+
+@pytest.mark.req("IMP-10")
+async def test_a_new_script_of_tests_nothing_runs_proves_nothing(tmp_path: Path) -> None:
+    script = "test('a', () => { f(); });\n"
+    made = await scene(tmp_path, {"shop.py": BETTER, "test_shop.py": TEST}, {"a.test.js": script})
+    found = await falsify_tests(made.case, made.changes, made.tests)
+    assert found == "no test of a.test.js was seen to pass that was not there before"
 
 
 @pytest.mark.req("WFL-05")

@@ -14,6 +14,7 @@ from bullpen.domain.errors import InvalidInput
 from bullpen.domain.finding import Finding
 from bullpen.domain.test_report import TestReport
 from bullpen.flow.calibration.labelled import LabelledChange, LabelledSet, Project, edited
+from bullpen.flow.calibration.warm import warm_pytest
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import source_tree
 from bullpen.flow.improve.project_tests import ProjectTests
@@ -53,8 +54,12 @@ class Court:
 
 
 @asynccontextmanager
-async def open_court(settings: Settings, labelled: LabelledSet) -> AsyncGenerator[Court]:
+async def open_court(
+    settings: Settings, labelled: LabelledSet, *, warm: bool = False
+) -> AsyncGenerator[Court]:
     """Commit the project to a repository of its own below the settings' home, run its tests once, and look at it once.
+
+    ``warm`` keeps pytest imported between runs; see ``warm_pytest``.
 
     Raises:
         InvalidInput: an edit does not fit the project, its tests fail, or a fault a change is about is not there.
@@ -64,8 +69,13 @@ async def open_court(settings: Settings, labelled: LabelledSet) -> AsyncGenerato
         require_fit(labelled.project, change)
     sandbox, _probe = await choose_sandbox()
     store = await open_store(settings.database)
+    trees, records = settings.home / "worktrees", settings.home / "records"
     try:
-        yield await _opened(settings, store, sandbox, labelled)
+        if not warm:
+            yield await _opened(settings, store, sandbox, labelled)
+        else:
+            async with warm_pytest(sandbox, trees, records) as kept:
+                yield await _opened(settings, store, kept, labelled)
     finally:
         await store.close()
 

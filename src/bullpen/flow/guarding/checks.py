@@ -54,6 +54,7 @@ _CHECKING = ("assert", "check", "verify", "expect", "fail", "should")
 _LEAVING = frozenset({"exit", "_exit", "quit", "skip", "skipTest", "abort", "xfail", "importorskip"})
 _TOO_WIDE = frozenset({"AssertionError", "Exception", "BaseException"})
 UNREACHABLE = "never"
+SWALLOWED = "failures are swallowed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +135,9 @@ def _in_statement(statement: ast.stmt, conditions: frozenset[str], flow: Flow) -
 
 
 def _in_try(statement: ast.Try | ast.TryStar, conditions: frozenset[str], flow: Flow) -> Iterator[Check]:
-    swallows = any(_swallows(handler) for handler in statement.handlers)
-    inside = conditions | {"failures are swallowed"} if swallows else conditions
+    inside = conditions
+    if any(swallows(handler) for handler in statement.handlers):
+        inside |= {SWALLOWED}
     yield from _in_block(statement.body, inside, flow)
     for handler in statement.handlers:
         kind = ast.unparse(handler.type) if handler.type else "anything"
@@ -144,7 +146,8 @@ def _in_try(statement: ast.Try | ast.TryStar, conditions: frozenset[str], flow: 
     yield from _in_block(statement.finalbody, conditions, flow)
 
 
-def _swallows(handler: ast.ExceptHandler) -> bool:
+def swallows(handler: ast.ExceptHandler) -> bool:
+    """Whether it takes every failure and lets none of them rise again."""
     names = {ast.unparse(part).rsplit(".", 1)[-1] for part in _types(handler.type)}
     wide = handler.type is None or bool(names & _TOO_WIDE)
     return wide and not any(isinstance(node, ast.Raise) for node in ast.walk(handler))
@@ -164,9 +167,22 @@ def _in_with(statement: ast.With | ast.AsyncWith, conditions: frozenset[str], fl
             inside |= {f"suppress {flow.text(call)}"}
         elif isinstance(call, ast.Call) and called(call) in _ERRORS:
             body = ", ".join(sorted(flow.feeds(statement.body)))
-            text = f"{_ERRORS[called(call)]}({_arguments(call, flow)}): {body}"
-            yield Check(text, conditions, statement.lineno)
+            for wanted in _wanted_errors(call, flow):
+                yield Check(f"{wanted}: {body}", conditions, statement.lineno)
     yield from _in_block(statement.body, inside, flow)
+
+
+def _wanted_errors(call: ast.Call, flow: Flow) -> Iterator[str]:
+    """The kind of an error that is expected, and apart from it what it must say: to ask for more is stricter."""
+    name = _ERRORS[called(call)]
+    if name in {"raises", "warns"} and call.args:
+        kind = flow.text(call.args[0])
+        yield f"{name}({kind})"
+        said = _arguments(ast.Call(call.func, call.args[1:], call.keywords), flow)
+        if said:
+            yield f"{name}({kind}) saying {said}"
+    else:
+        yield f"{name}({_arguments(call, flow)})"
 
 
 def _arguments(call: ast.Call, flow: Flow) -> str:

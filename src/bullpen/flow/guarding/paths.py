@@ -9,30 +9,12 @@ _NAMES = (
     *("*Tests.java", "*_spec.rb", "*.snap", "*.ambr"),
 )
 _CODE = frozenset(
-    [
-        ".py",
-        ".pyi",
-        ".js",
-        ".jsx",
-        ".mjs",
-        ".cjs",
-        ".ts",
-        ".tsx",
-        ".mts",
-        ".cts",
-        ".go",
-        ".java",
-        ".kt",
-        ".rs",
-        ".rb",
-        ".sh",
-        ".c",
-        ".h",
-        ".cc",
-        ".cpp",
-        ".cs",
-        ".php",
-    ]
+    {
+        *(".py", ".pyi", ".js", ".jsx", ".mjs", ".cjs", ".ts", ".tsx", ".mts", ".cts", ".go", ".java", ".kt"),
+        *(".rs", ".rb", ".sh", ".bash", ".c", ".h", ".cc", ".cpp", ".cxx", ".hpp", ".cs", ".php", ".swift"),
+        *(".scala", ".lua", ".pl", ".sql", ".ex", ".exs", ".hs", ".clj", ".dart", ".vue", ".svelte", ".ps1"),
+        *(".zig", ".erl", ".ml", ".fs", ".groovy", ".m", ".mm", ".r", ".jl", ".nim", ".elm", ".tcl"),
+    }
 )
 _WORDS = frozenset({".md", ".rst", ".adoc"})
 
@@ -48,6 +30,16 @@ def is_test_data(path: str) -> bool:
     """Whether a file beside tests is data they read or compare with, and not code or documentation."""
     ending = PurePosixPath(path).suffix.lower()
     return is_test_path(path) and ending not in _CODE and ending not in _WORDS
+
+
+def is_code_path(path: str) -> bool:
+    """Whether a file holds a program's text, by its ending; settings and documents do not."""
+    return PurePosixPath(path).suffix.lower() in _CODE
+
+
+def is_document_path(path: str) -> bool:
+    """Whether a file holds words for people, by its ending."""
+    return PurePosixPath(path).suffix.lower() in _WORDS
 
 
 def is_collected(path: str) -> bool:

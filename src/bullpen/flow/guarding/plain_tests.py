@@ -22,7 +22,7 @@ _EARLY = re.compile(r"^\s*return;?\s*$")
 
 def weaker_plain_tests(path: str, before: str, after: str) -> Iterator[Breach]:
     """Tests and lines of tests the new file does not have any more, and returns it did not have before."""
-    kept = Counter(_titles(after))
+    kept = Counter(titles(after))
     for title, line in _titled(before):
         if not kept[title]:
             yield Breach(path, line, f"deletes the test {title}")
@@ -37,7 +37,8 @@ def weaker_plain_tests(path: str, before: str, after: str) -> Iterator[Breach]:
         yield Breach(path, returns[0], "returns before the end of a test")
 
 
-def _titles(text: str) -> list[str]:
+def titles(text: str) -> list[str]:
+    """Names of the tests in a file, as its language writes them, in their order."""
     return [title for title, _line in _titled(text)]
 
 

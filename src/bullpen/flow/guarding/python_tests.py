@@ -4,7 +4,7 @@ import ast
 from collections.abc import Container, Iterator
 
 from bullpen.flow.guarding.breach import Breach, Sign, added
-from bullpen.flow.guarding.checks import called
+from bullpen.flow.guarding.checks import SWALLOWED, called
 from bullpen.flow.guarding.normal import normal_text
 from bullpen.flow.guarding.outlined import Outlined, TestFile, exits_in, lost, patches_in, read_tests
 from bullpen.kernel.python_text import parse_expression
@@ -135,6 +135,11 @@ def _hollow(path: str, known: Container[str], new: TestFile) -> Iterator[Breach]
         asked = [one for check in function.checks if not _is_presence(one := _expression(check.text))]
         if asked and all(_asks_kind(one) for one in asked):
             yield Breach(path, function.node.lineno, f"{name} checks only of what kind something is")
+        elif asked and all(_asks_kind(one) or _asks_itself(one) for one in asked):
+            yield Breach(path, function.node.lineno, f"{name} compares something with itself")
+        for check in function.checks:
+            if SWALLOWED in check.conditions:
+                yield Breach(path, check.line, f"{name} catches its own failure")
 
 
 def _expression(text: str) -> ast.expr | None:
@@ -158,6 +163,13 @@ def _asks_kind(check: ast.expr | None) -> bool:
     if isinstance(check, ast.Call):
         return called(check) in _KIND_CALLS
     return isinstance(check, ast.Constant)
+
+
+def _asks_itself(check: ast.expr | None) -> bool:
+    """``f(x) == f(x)``."""
+    if not isinstance(check, ast.Compare) or not isinstance(check.ops[0], (ast.Eq, ast.Is, ast.LtE, ast.GtE)):
+        return False
+    return len(check.ops) == 1 and ast.dump(check.left) == ast.dump(check.comparators[0])
 
 
 def _signs(file: TestFile | None) -> Iterator[Sign]:

@@ -1,7 +1,7 @@
 """Answers by rote: code that knows what it is asked, where it worked it out before. Tests cannot tell the two apart."""
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bullpen.flow.guarding.breach import Breach
@@ -43,8 +43,8 @@ def _answers(tree: ast.Module) -> Iterator[Answer]:
     for node in ast.walk(tree):
         if (table := _looked_up(node, tables)) is not None:
             yield from _of_table(table)
-        elif isinstance(node, ast.If) and len(node.body) == 1:
-            yield from _of_condition(node.test, _constant_given(node.body[0]))
+        elif isinstance(node, ast.If):
+            yield from _of_condition(node.test, _constants_given(node.body))
         elif isinstance(node, ast.IfExp):
             yield from _of_condition(node.test, _constant(node.body))
         elif isinstance(node, ast.match_case):
@@ -92,12 +92,18 @@ def _of_condition(test: ast.expr, said: str) -> Iterator[Answer]:
 
 
 def _of_case(case: ast.match_case) -> Iterator[Answer]:
-    said = _constant_given(case.body[0]) if len(case.body) == 1 else ""
+    said = _constants_given(case.body)
     patterns = case.pattern.patterns if isinstance(case.pattern, ast.MatchOr) else [case.pattern]
     for pattern in patterns:
         asked = _constant(pattern.value) if isinstance(pattern, ast.MatchValue) else ""
         if said and asked:
             yield Answer(asked, said, pattern.lineno)
+
+
+def _constants_given(body: Sequence[ast.stmt]) -> str:
+    """What a block gives back or keeps at its end, if it does nothing but give back and keep literals."""
+    given = [_constant_given(statement) for statement in body]
+    return given[-1] if all(given) else ""
 
 
 def _constant_given(statement: ast.stmt) -> str:

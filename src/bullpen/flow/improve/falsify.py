@@ -1,24 +1,21 @@
-"""Falsify: a test is believed only if it can fail, and a change of code only as far as tests notice faults in it.
+"""Falsify: a test is believed only if it can fail.
 
 New tests beside new code must fail without that code. New tests of code that stays must notice at least one fault put
-into it. Faults are also put into the lines a change touches; the share that tests notice is the mutation score.
+into it.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 
-from bullpen.analysis.outline import Outline
-from bullpen.codegraph.mutants import Mutant, line_mutants
+from bullpen.codegraph.faults.base import faults_of
 from bullpen.domain.change import FileChange
 from bullpen.domain.test_report import Coverage, SuiteEnd, TestReport
-from bullpen.flow.guarding.fresh import FreshTests, fresh_tests
-from bullpen.flow.guarding.paths import is_test_path
+from bullpen.flow.guarding.fresh import FreshTests, fresh_tests, has_fresh_titles
+from bullpen.flow.guarding.paths import is_code_path, is_test_path
 from bullpen.flow.improve.case import Case, candidate_commit
+from bullpen.flow.improve.mutation import TestedLines, lines_around, mutation_score, text_of
 from bullpen.flow.improve.test_runs import TestRuns
-from bullpen.vcs.commits import put_files
-from bullpen.vcs.diffs import Diff, FileDiff
 from bullpen.vcs.grafts import graft_files
 from bullpen.vcs.trees import read_file
 
@@ -27,48 +24,24 @@ MOST_FILES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class MutationScore:
-    """Faults put into touched lines: how many were tried, and how many a test noticed.
-
-    ``untested`` counts those that live without being tried, since no test runs at all; ``undecided`` those for which
-    there was no time. ``lived`` says which lived.
+class _Written:
+    """The tests of a change: files, and the names of those in Python. ``foreign`` are files of tests in other languages,
+    whose names are their runner's.
     """
 
-    tried: int = 0
-    noticed: int = 0
-    untested: int = 0
-    undecided: int = 0
-    lived: tuple[str, ...] = ()
+    paths: tuple[str, ...]
+    fresh: FreshTests
+    foreign: tuple[FileChange, ...]
 
     @property
-    def total(self) -> int:
-        """All faults that count."""
-        return self.tried + self.untested
+    def mine(self) -> frozenset[str]:
+        """New and changed tests of Python."""
+        return self.fresh.new | self.fresh.changed
 
     @property
-    def share(self) -> float | None:
-        """Between 0 and 1; None where there was nothing to put a fault into."""
-        return self.noticed / self.total if self.total else None
-
-    def at_least(self, share: float) -> bool:
-        """Whether enough was noticed, or there was nothing to notice. What could not be told counts against it."""
-        if self.share is None:
-            return not self.undecided
-        return self.share >= share
-
-    def __str__(self) -> str:
-        words = f"{self.noticed} of {self.total} faults put into the touched lines were noticed by tests"
-        return words + (f"; not noticed: {'; '.join(self.lived[:3])}" if self.lived else "")
-
-
-@dataclass(frozen=True, slots=True)
-class TestedLines:
-    """A tree, the files in it that faults go into with their lines, and the tests that should notice."""
-
-    tree: str
-    sources: Mapping[str, str]
-    lines: Mapping[str, frozenset[int]]
-    select: tuple[str, ...] = ()
+    def select(self) -> tuple[str, ...]:
+        """What to run: these files, or everything where another language's tests may be run from anywhere."""
+        return () if self.foreign else self.paths
 
 
 async def falsify_tests(case: Case, changes: Sequence[FileChange], tests: TestRuns) -> str:
@@ -76,38 +49,38 @@ async def falsify_tests(case: Case, changes: Sequence[FileChange], tests: TestRu
     test_files = [change for change in changes if change.after is not None and is_test_path(change.path)]
     if not test_files:
         return ""
-    fresh = _fresh(test_files)
+    written = _written(test_files)
     if any(not is_test_path(change.path) for change in changes):
-        return await _without_the_change(case, test_files, fresh, tests)
-    return await _without_any_fault(case, fresh.new, tests) if fresh.new else ""
+        return await _without_the_change(case, written, tests)
+    if any(has_fresh_titles(change) for change in written.foreign):
+        return await _foreign_without_any_fault(case, written, tests)
+    return await _without_any_fault(case, written.fresh.new, tests) if written.fresh.new else ""
 
 
-def _fresh(test_files: Sequence[FileChange]) -> FreshTests:
-    """New tests, and tests that mean something else now, as pytest names them without parameters."""
-    found = [(change.path, fresh_tests(change)) for change in test_files if change.path.endswith(".py")]
-    return FreshTests(
+def _written(test_files: Sequence[FileChange]) -> _Written:
+    python = [change for change in test_files if change.path.endswith(".py")]
+    found = [(change.path, fresh_tests(change)) for change in python]
+    fresh = FreshTests(  # as pytest names them without parameters
         frozenset(f"{path}::{name}" for path, fresh in found for name in fresh.new),
         frozenset(f"{path}::{name}" for path, fresh in found for name in fresh.changed),
     )
+    others = [change for change in test_files if change not in python and is_code_path(change.path)]
+    return _Written(tuple(change.path for change in test_files), fresh, tuple(others))
 
 
-async def _without_the_change(
-    case: Case, test_files: Sequence[FileChange], fresh: FreshTests, tests: TestRuns
-) -> str:
-    foreign = any(not change.path.endswith(".py") for change in test_files)
-    mine = fresh.new | fresh.changed
-    if not foreign and not mine:
+async def _without_the_change(case: Case, written: _Written, tests: TestRuns) -> str:
+    mine = written.mine
+    if not written.foreign and not mine:
         return ""
-    paths = [change.path for change in test_files]
-    with_it = await tests.run(await candidate_commit(case.mirror, case.tree, case.tip), paths)
+    with_it = await tests.run(await candidate_commit(case.mirror, case.tree, case.tip), written.select)
     if with_it.end is SuiteEnd.NO_TESTS or not _passing(with_it, mine) >= mine:
         return f"does not pass: {_some(mine - _passing(with_it, mine)) or 'nothing was run'}"
-    tree = await graft_files(case.mirror, case.tip, case.tree, paths)
-    without = await tests.run(await candidate_commit(case.mirror, tree, case.tip), paths)
+    tree = await graft_files(case.mirror, case.tip, case.tree, written.paths)
+    without = await tests.run(await candidate_commit(case.mirror, tree, case.tip), written.select)
     if still := _passing(without, mine):
         return f"passes without the change: {_some(still)}"
     worked = without.end is SuiteEnd.FINISHED and not without.failed()
-    return "no test fails without the change" if foreign and worked else ""
+    return "no test fails without the change" if written.foreign and worked else ""
 
 
 def _passing(report: TestReport, wanted: frozenset[str]) -> frozenset[str]:
@@ -143,14 +116,31 @@ async def _without_any_fault(case: Case, fresh: frozenset[str], tests: TestRuns)
     return f"notices none of {score.total} faults put into {', '.join(sources)}: {_some(fresh)}"
 
 
+async def _foreign_without_any_fault(case: Case, written: _Written, tests: TestRuns) -> str:
+    """The same for tests of other languages. Which lines they run is not known: faults go where the item is."""
+    path, names = case.draft.path, ", ".join(one.path for one in written.foreign[:3])
+    commit = await candidate_commit(case.mirror, case.tree, case.tip)
+    report = await tests.run(commit)
+    mine = report.passed() - case.baseline.passed()
+    if not mine:
+        return f"no test of {names} was seen to pass that was not there before"
+    if is_test_path(path) or faults_of(path) is None:
+        return f"nothing shows that it can fail, since no faults can be put into {path}"
+    source = text_of(await read_file(case.mirror, case.tree, path))
+    lines = frozenset(chain.from_iterable(lines_around(path, source, line) for line in case.draft.lines))
+    tested = TestedLines(case.tree, {path: source}, {path: lines})
+    score = await mutation_score(case, tested, mine, tests, most=MOST_SELECTED, enough=1)
+    return "" if score.noticed else f"notices none of {score.total} faults put into {path}: {_some(mine)}"
+
+
 async def _sources(case: Case, coverage: Coverage | None) -> Mapping[str, str]:
     """The file an item is about; for an item about a test, the files its tests ran most of."""
     ran = {path: len(cover.executed) for path, cover in coverage.files.items()} if coverage else {}
-    code = [path for path in ran if path.endswith(".py") and ran[path] and not is_test_path(path)]
+    code = [path for path in ran if faults_of(path) and ran[path] and not is_test_path(path)]
     if not is_test_path(case.draft.path):
         code = [path for path in code if path == case.draft.path]
     chosen = sorted(code, key=lambda path: (-ran[path], path))[:MOST_FILES]
-    return {path: _text(await read_file(case.mirror, case.tree, path)) for path in chosen}
+    return {path: text_of(await read_file(case.mirror, case.tree, path)) for path in chosen}
 
 
 def _protected(case: Case, path: str, source: str, coverage: Coverage | None) -> frozenset[int]:
@@ -160,137 +150,6 @@ def _protected(case: Case, path: str, source: str, coverage: Coverage | None) ->
         return frozenset()
     if path != case.draft.path:
         return cover.executed
-    return cover.executed & frozenset(chain.from_iterable(_around(path, source, case.draft.lines)))
-
-
-def _around(path: str, source: str, lines: Iterable[int]) -> Iterable[range]:
-    """The innermost function or class around each line, or the line itself."""
-    outline = Outline(path, source)
-    for line in lines:
-        inner = [scope for scope in outline.scopes if scope.first <= line <= scope.last]
-        yield range(inner[-1].first, inner[-1].last + 1) if inner else range(line, line + 1)
-
-
-def touched_code(diff: Diff, changes: Sequence[FileChange]) -> Mapping[str, frozenset[int]]:
-    """By path, the lines of changed Python code: new ones, and where lines only went, the function they went from."""
-    after = {change.path: _text(change.after) for change in changes if change.after is not None}
-    python = (file for file in diff.files if file.path in after and file.path.endswith(".py"))
-    return {
-        file.path: frozenset(_touched(file, after[file.path]))
-        for file in python
-        if not is_test_path(file.path)
-    }
-
-
-def _touched(file: FileDiff, source: str) -> Iterable[int]:
-    for hunk in file.hunks:
-        if hunk.added:
-            yield from hunk.added
-        else:
-            yield from chain.from_iterable(_around(file.path, source, [max(hunk.new_start, 1)]))
-
-
-async def score_change(
-    case: Case,
-    diff: Diff,
-    changes: Sequence[FileChange],
-    report: TestReport,
-    tests: TestRuns,
-    *,
-    thorough: bool = False,
-) -> MutationScore:
-    """The mutation score of the lines a change touches; few faults, and only tests that can notice them.
-
-    Where the verdict rests on it (``thorough``), a slow machine takes longer and does not look at less.
-    """
-    lines = touched_code(diff, changes)
-    sources = {change.path: _text(change.after) for change in changes if change.path in lines}
-    passing = report.passed() & case.baseline.passed()
-    if not passing or not any(lines.values()) or case.mutants <= 0:
-        faults = _faults(sources, lines, max(case.mutants, 0))
-        return MutationScore(untested=len(faults), lived=tuple(_words(*fault) for fault in faults))
-    if not report.selected:  # the chosen tests would fail without the others, fault or none
-        case = replace(case, select=())
-    wanted = frozenset(one for one in passing if _is_selected(one, case.select))
-    tested = TestedLines(case.tree, sources, lines, case.select)
-    affordable = _affordable(case.mutant_seconds, report.seconds)
-    most = case.mutants if thorough else min(case.mutants, affordable)
-    patient = case
-    if case.mutant_seconds:  # a run with a fault may take longer than one without
-        patient = replace(case, mutant_seconds=max(case.mutant_seconds, most * 2 * report.seconds))
-    return await mutation_score(patient, tested, wanted, tests, most=most)
-
-
-def _affordable(budget: float, seconds: float) -> int:
-    """How many faults fit into a budget, where one run of the tests takes ``seconds``; one always does."""
-    return max(1, int(budget / max(seconds, 0.01)))
-
-
-def _is_selected(test: str, select: Sequence[str]) -> bool:
-    return not select or test in select or test.split("::", 1)[0] in select
-
-
-async def mutation_score(
-    case: Case,
-    tested: TestedLines,
-    expected: frozenset[str],
-    tests: TestRuns,
-    *,
-    most: int,
-    enough: int | None = None,
-) -> MutationScore:
-    """Put up to ``most`` faults into lines, one at a time, until ``enough`` were noticed or the time is up."""
-    loop = asyncio.get_running_loop()
-    until = loop.time() + case.mutant_seconds
-    told: list[tuple[str, bool | None]] = []
-    for path, mutant in _faults(tested.sources, tested.lines, most):
-        if enough is not None and sum(bool(one) for _where, one in told) >= enough:
-            break
-        left = until - loop.time()
-        noticed = await _is_noticed(case, tested, path, mutant, expected, tests, left) if left > 0 else None
-        told.append((_words(path, mutant), noticed))
-    answers = [answer for _where, answer in told]
-    return MutationScore(
-        tried=len(answers) - answers.count(None),
-        noticed=answers.count(True),
-        undecided=answers.count(None),
-        lived=tuple(words for words, answer in told if answer is False),
+    return cover.executed & frozenset(
+        chain.from_iterable(lines_around(path, source, line) for line in case.draft.lines)
     )
-
-
-def _words(path: str, mutant: Mutant) -> str:
-    return f"{path}:{mutant.line}: {mutant.what}"
-
-
-def _faults(
-    sources: Mapping[str, str], lines: Mapping[str, frozenset[int]], most: int
-) -> list[tuple[str, Mutant]]:
-    found = [
-        (path, one) for path in sorted(sources) for one in line_mutants(sources[path], lines[path], most)
-    ]
-    return found[:most]
-
-
-async def _is_noticed(
-    case: Case,
-    tested: TestedLines,
-    path: str,
-    mutant: Mutant,
-    expected: frozenset[str],
-    tests: TestRuns,
-    seconds: float,
-) -> bool | None:
-    """Whether a test that passes does not on the mutant; None where it took too long to tell."""
-    content = mutant.source.encode("utf-8", "surrogateescape")
-    tree = await put_files(case.mirror, tested.tree, {path: content})
-    commit = await candidate_commit(case.mirror, tree, case.tip)
-    try:
-        async with asyncio.timeout(seconds):
-            report = await tests.run(commit, tested.select)
-    except TimeoutError:
-        return None
-    return not expected <= report.passed()
-
-
-def _text(content: bytes | None) -> str:
-    return (content or b"").decode("utf-8", "surrogateescape")

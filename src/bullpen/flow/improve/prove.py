@@ -17,13 +17,14 @@ from bullpen.flow.gates import Measured
 from bullpen.flow.guards import find_breaches
 from bullpen.flow.improve.case import Case, candidate_commit
 from bullpen.flow.improve.derive import Workshop, derived_by
-from bullpen.flow.improve.falsify import MutationScore, falsify_tests, score_change
+from bullpen.flow.improve.falsify import falsify_tests
 from bullpen.flow.improve.means import Means
+from bullpen.flow.improve.mutation import MutationScore, score_change
 from bullpen.flow.improve.open import source_tree
 from bullpen.flow.improve.scores import HELD, Weighed, change_scores, covered_share
 from bullpen.flow.improve.test_runs import TestRuns
 from bullpen.flow.scope import outside_scope
-from bullpen.flow.style import style_problems
+from bullpen.flow.style import style_problems, widest_lines
 from bullpen.vcs.commits import tree_of
 from bullpen.vcs.diffs import Diff, diff_trees
 from bullpen.vcs.trees import read_blobs
@@ -69,6 +70,8 @@ async def prove(means: Means, folder: Path, case: Case, tests: TestRuns) -> Proo
     paths = [change.path for change in changes]
     covers = [await _coverage(case, one, tests) for one in (case.tip, commit)]
     before, after = await _looks(means, folder, case, commit, paths, covers)
+    tip = await tip_worktree(case.mirror, folder, case.tip)
+    after = replace(after, wide=tuple(widest_lines(tip.path, changes)))
     seen = Seen(diff, changes, before, after, compare(before.findings, after.findings), report)
     measured, notes = _measure(case, seen)
     if falsified := await falsify_tests(case, changes, tests):
@@ -126,10 +129,11 @@ async def _score(
         measured["mutation_score"] = mutation.share
     notes["mutation_score"] = str(mutation)
     notes["meaning_held"] = f"it is what the recipe {recipe} makes" if recipe else str(mutation)
-    if _stands(measured):
-        measured["meaning_held"] = bool(recipe) or mutation.at_least(HELD)
-    else:
+    held = True if recipe else mutation.at_least(HELD)
+    if not _stands(measured):
         notes["meaning_held"] = "not measured, since other gates have failed"
+    elif held is not None:  # what is not measured has failed
+        measured["meaning_held"] = held
     expected = _wanted(case)
     weighed = Weighed(
         findings_asked=len(_asked(case, seen.before)),
@@ -166,13 +170,15 @@ async def read_changes(mirror: Path, diff: Diff) -> list[FileChange]:
 class Look:
     """What analysers and the project's own style say of some files of a commit.
 
-    ``looked_at`` are the files that were there to look at; ``failures`` the analysers that could not.
+    ``looked_at`` are the files that were there to look at; ``failures`` the analysers that could not; ``wide`` lines
+    much wider than any there was.
     """
 
     findings: tuple[Finding, ...]
     style: frozenset[str]
     looked_at: frozenset[str] = frozenset()
     failures: frozenset[str] = frozenset()
+    wide: tuple[str, ...] = ()
 
 
 async def look_at(
@@ -190,12 +196,11 @@ async def look_at(
     """
     tree = await source_tree(worktree.mirror, commit, worktree.path, means.settings.file_bytes, coverage)
     there = [path for path in paths if path in tree.files]
-    python = [path for path in there if path.endswith(".py")]
     async with asyncio.TaskGroup() as group:
         checked = group.create_task(
             quick_check(tree, there, means.sandbox, rules=(rule,), known=known, cache=means.cache)
         )
-        style = group.create_task(style_problems(worktree.path, python, means.sandbox))
+        style = group.create_task(style_problems(worktree.path, there, means.sandbox))
     found = checked.result()
     failed = frozenset(run.analyser for run in found.failures)
     return Look(found.findings, style.result(), frozenset(there), failed)
@@ -286,7 +291,7 @@ def _tests(case: Case, seen: Seen) -> _Part:
 def _limits(case: Case, seen: Seen) -> _Part:
     breaches = find_breaches(seen.changes)
     strayed = outside_scope(case.draft, seen.diff, seen.changes)
-    style = sorted(seen.after.style - seen.before.style)
+    style = [*sorted(seen.after.style - seen.before.style), *seen.after.wide]
     values: dict[str, Measured] = {
         "guards_broken": len(breaches),
         "outside_scope": len(strayed),

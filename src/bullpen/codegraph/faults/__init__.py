@@ -1,0 +1,1 @@
+"""Small faults put into lines of code, one file per language."""
