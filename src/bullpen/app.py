@@ -95,6 +95,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
     from bullpen.flow.improve.session import OpenSessions
     from bullpen.flow.improve.timed_sandbox import TimedSandbox
     from bullpen.flow.workflows.work_item import Bench
+    from bullpen.insights.actions import adapt_settings, learn_from
     from bullpen.models.registry import Models
     from bullpen.recipes.base import catalogue
     from bullpen.sandbox.choose import choose_sandbox
@@ -106,7 +107,15 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         recipes = offloaded(catalogue(), workers)
         timed, cache = TimedSandbox(sandbox), ObservationCache(settings.home / "cache" / "observations")
         means = Means(
-            settings, records.database, records.actor, timed, asyncio.Semaphore(count), recipes, cache
+            settings,
+            records.database,
+            records.actor,
+            timed,
+            asyncio.Semaphore(count),
+            recipes,
+            cache,
+            partial(adapt_settings, enabled=settings.adapt),
+            learn_from,
         )
         crew = Crew(means, Models(_aliases(settings.model)), load_roster())
         warming = asyncio.create_task(workers.warm())

@@ -88,6 +88,10 @@ class Crew:
             await staff.refresh()
         return staff
 
+    def seconds(self, session: ImproveSession) -> float:
+        """The longest time of one agent at one item of a session."""
+        return session.tuned.seconds or self.means.settings.agent_seconds
+
     async def run_registered(
         self, staff: Staff, session: ImproveSession, errand: Errand, key: Key, capability: str
     ) -> AgentResult:
@@ -102,7 +106,7 @@ class Crew:
             await self._text(session, errand),
             errand.facts,
             errand.attempt,
-            self.means.settings.agent_seconds,
+            self.seconds(session),
             cost,
         )
         try:
@@ -127,7 +131,7 @@ class Crew:
         card = await self._within_budget(card, session)
         agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools)))
         text = await self._text(session, errand)
-        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.means.settings.agent_seconds)
+        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.seconds(session))
         return await agent.process(task, self._context(session, errand))
 
     async def _text(self, session: ImproveSession, errand: Errand) -> str:

@@ -4,7 +4,7 @@ The choice is made by ``flow.schedule`` from a snapshot, without a model. It is 
 that was interrupted goes on with the agent it had.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -14,7 +14,7 @@ from bullpen.agents.discovery import Key, Registration
 from bullpen.domain.finding import Concern
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.verdict import Ruling
-from bullpen.flow.improve.plan import item_task
+from bullpen.flow.improve.plan import Hands, item_task
 from bullpen.flow.schedule.assign import assign
 from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice, Policy
 from bullpen.flow.teams.actions import (
@@ -53,6 +53,8 @@ ROLES: Mapping[str, Phase] = {
 KINDS = frozenset(one.value for one in Concern)
 RULING = frozenset({Phase.REVIEW, Phase.JUDGE})
 GENERAL, SPECIAL, NEAR = 0.7, 0.8, 0.05  # declared skill: at any kind, at a named one, of a nearer namespace
+ABOUT_RULE = "rule:"  # a capability such as rule:ruff:b006 narrows an agent to items of the rules it names
+BY_RULES = "playbook:"  # models that know recipes and nothing else
 AT_ONCE = 64  # jobs a role of the roster takes side by side; what holds them up is their model
 LONGEST_ID, LONGEST_PERFORMER = 80, 200
 # Curiosity of a whole deviation: who was added for a kind of work is tried before one who is known to do it well,
@@ -65,7 +67,8 @@ class CrewMember:
     """Somebody who may be given work: a role of the roster, or an agent of the fleet (``key``).
 
     ``performer`` is whose record outcomes count for: a role with another model, or a program with other bytes, is
-    another performer. ``namespace`` is the part of the repository it works on, empty for all of it.
+    another performer. ``namespace`` is the part of the repository it works on, empty for all of it. ``by_rules`` thinks
+    with recipes alone.
     """
 
     id: str
@@ -74,6 +77,7 @@ class CrewMember:
     capacity: int = AT_ONCE
     key: Key | None = None
     namespace: str = ""
+    by_rules: bool = False
 
     def covers(self, path: str) -> bool:
         """Whether it works on this part of the repository."""
@@ -89,13 +93,19 @@ class CrewMember:
             return None
         return (SPECIAL if named else GENERAL) + (NEAR if self.namespace else 0.0)
 
+    def knows(self, rule: str) -> bool:
+        """Whether it takes items about a rule: about any, unless it names some."""
+        named = {one.removeprefix(ABOUT_RULE) for one in self.capabilities if one.startswith(ABOUT_RULE)}
+        return not named or rule.lower() in named
+
 
 def role_member(card: Card, model: str, *, own: bool) -> CrewMember:
     """A role; ``own`` if the repository brought it, which may not rule on changes then."""
     phase = ROLES.get(card.name)
     offered = {*card.capabilities, phase} if phase else set(card.capabilities)
     ruling = RULING if own and phase is None else frozenset[Phase]()
-    return CrewMember(card.name, f"{card.name}+{model}"[:LONGEST_PERFORMER], frozenset(offered - ruling))
+    performer = f"{card.name}+{model}"[:LONGEST_PERFORMER]
+    return CrewMember(card.name, performer, frozenset(offered - ruling), by_rules=model.startswith(BY_RULES))
 
 
 def fleet_member(one: Registration, *, trusted: bool) -> CrewMember:
@@ -111,13 +121,20 @@ def fleet_member(one: Registration, *, trusted: bool) -> CrewMember:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Somebody for one phase of an item. ``not_by`` took part in the work and may not; ``tried`` have failed at it."""
+    """Somebody for one phase of an item. ``not_by`` took part in the work and may not; ``tried`` have failed at it.
+
+    ``rule`` is the rule the item is about. Where no recipe covers it (``by_recipe`` is false), who only knows recipes is
+    asked if there is nobody else. ``order`` is what earlier sessions taught: agents that surely do better come first.
+    """
 
     phase: Phase
     kind: str
     path: str
     not_by: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
+    rule: str = ""
+    by_recipe: bool = True
+    order: tuple[str, ...] = ()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -137,7 +154,7 @@ class Snapshot:
 def agents_for(members: Collection[CrewMember], wanted: Wanted, seen: Snapshot) -> list[Agent]:
     """Those who offer what is wanted, as the scheduler sees them. A record is one of this kind of work alone."""
     agents: list[Agent] = []
-    for one, skill in _able(members, wanted):
+    for one, skill in _in_order(_able(members, wanted), wanted.order):
         past = seen.records.get(one.performer)
         agent = Agent(
             one.id,
@@ -150,12 +167,38 @@ def agents_for(members: Collection[CrewMember], wanted: Wanted, seen: Snapshot) 
     return agents
 
 
-def _able(members: Collection[CrewMember], wanted: Wanted) -> Iterator[tuple[CrewMember, float]]:
+def _able(members: Collection[CrewMember], wanted: Wanted) -> list[tuple[CrewMember, float]]:
     """Those who offer what is wanted, with the skill they declare."""
-    for one in members:
-        skill = one.declared(wanted.phase, wanted.kind) if one.covers(wanted.path) else None
-        if skill is not None:
-            yield one, skill
+    able = [
+        (one, skill)
+        for one in members
+        if one.covers(wanted.path)
+        and one.knows(wanted.rule)
+        and (skill := one.declared(wanted.phase, wanted.kind)) is not None
+    ]
+    thinking = [] if wanted.by_recipe else [(one, skill) for one, skill in able if not one.by_rules]
+    return thinking or able
+
+
+def _in_order(
+    able: Sequence[tuple[CrewMember, float]], order: Sequence[str]
+) -> list[tuple[CrewMember, float]]:
+    """The same, where who comes earlier in the order is believed at least what those behind it declare."""
+    skills = {one.id: skill for one, skill in able}
+    ranked = [name for name in order if name in skills]
+    best_first = sorted((skills[name] for name in ranked), reverse=True)
+    skills |= dict(zip(ranked, best_first, strict=True))
+    return [(one, skills[one.id]) for one, _ in able]
+
+
+def hands_without_recipe(members: Collection[CrewMember]) -> Hands:
+    """Who is there that can change code without a recipe: asked by concern, path and rule of an item."""
+
+    def there(concern: str, path: str, rule: str) -> bool:
+        wanted = Wanted(Phase.DEVELOP, concern, path, rule=rule, by_recipe=False)
+        return any(not one.by_rules for one, _ in _able(members, wanted))
+
+    return there
 
 
 def _with_record(agent: Agent, past: TrackRecord, wanted: Wanted) -> Agent:
