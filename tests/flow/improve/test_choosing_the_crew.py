@@ -34,6 +34,7 @@ from bullpen.flow.improve.routing import (
     Wanted,
     Word,
     fleet_member,
+    hands_without_recipe,
     role_member,
     route,
     settle_landing,
@@ -317,3 +318,39 @@ def test_names_fit_the_records() -> None:
     assert one.id == "docs@000000000000"
     assert one.covers(f"{deep}/a.md")
     assert not one.covers("folder/a.md")
+
+
+@pytest.mark.req("SCH-01")
+async def test_what_no_recipe_mends_goes_to_who_needs_none_and_else_to_who_is_there(
+    ground: Database, person: Actor
+) -> None:
+    without = replace(WRITE, by_recipe=False)
+    fixer = agent("fixer", "develop")
+    assert sentence(await routed(ground, person, crew(fixer), without)).startswith("fixer:")
+    assert sentence(await routed(ground, person, roles(), without, task="task-1")).startswith("developer:")
+    busy = replace(without, not_by=frozenset({"fixer"}))
+    found = await routed(ground, person, crew(fixer), busy, task="task-2")
+    assert isinstance(found, NoChoice)
+
+
+@pytest.mark.req("LRN-03")
+async def test_an_order_that_was_learned_lends_the_later_ones_skill_to_the_earlier(
+    ground: Database, person: Actor
+) -> None:
+    members = crew(agent("general", "develop"), agent("special", "develop", "documentation"))
+    plain = await routed(ground, person, members)
+    learned = replace(WRITE, order=("gone", "general", "special"))
+    turned = await routed(ground, person, members, learned, task="task-1")
+    assert sentence(plain).startswith("special: capability 0.8")
+    assert sentence(turned).startswith("general: capability 0.8")
+
+
+@pytest.mark.req("SCH-01")
+def test_hands_are_agents_that_offer_the_concern_the_place_and_the_rule() -> None:
+    members = [*roles().values(), agent("fixer", "develop", "qa", "rule:ruff:b006", namespace="src")]
+    hands = hands_without_recipe(members)
+    assert hands("qa", "src/a.py", "ruff:B006")
+    assert not hands("qa", "tests/a.py", "ruff:B006")
+    assert not hands("security", "src/a.py", "ruff:B006")
+    assert not hands("qa", "src/a.py", "ruff:B007")
+    assert not hands_without_recipe(roles().values())("qa", "src/a.py", "ruff:B006")
