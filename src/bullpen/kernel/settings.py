@@ -51,6 +51,9 @@ class Settings(BaseSettings):
 
     adapt: bool = Field(False, description="Let retries, waves, times and orders follow what was measured.")
     agents: str = Field("", description="Folder with agents of your own; empty: agents in home.")
+    secrets: dict[str, str] = Field(
+        default_factory=dict, description="Where keys of agents are: name = env:VARIABLE or file:PATH."
+    )
     bus: str = Field(
         "", description="Where messages wait: nats://HOST:PORT or redis://HOST:PORT; empty: in the database."
     )
