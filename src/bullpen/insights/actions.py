@@ -147,7 +147,8 @@ async def adapt_settings(uow: UnitOfWork, session_id: SessionId, plain: Tuned, *
     if not enabled:
         tuning = await _switched_off(uow, session_id, tuning)
     elif tuning.trial is None:
-        tuning = await _proposed(uow, session_id, tuning, runs, at, limits)
+        fresh = [run for run in runs if run.at >= tuning.since]
+        tuning = await _proposed(uow, session_id, tuning, fresh, at, limits)
     await _store(uow, tuning)
     return tuning.settings
 

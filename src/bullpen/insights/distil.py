@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from bullpen.domain.events import Event
 from bullpen.domain.events.agent import AgentStarted
@@ -144,7 +145,7 @@ def distil_waves(session: SessionId, events: Sequence[Recorded]) -> list[Finishe
     """
     found: list[FinishedWave] = []
     starts = [number for number, one in enumerate(events) if isinstance(one.event, WaveStarted)]
-    for start, end in zip(starts, [*starts[1:], len(events)], strict=True):
+    for start, end in pairwise([*starts, len(events)]):
         wave = _wave(session, events[start:end])
         if wave is not None:
             found.append(wave)

@@ -62,7 +62,8 @@ async def list_runs(uow: UnitOfWork, since: float = 0.0, project: str = "") -> l
     statement = uow.rows_of(tables.finished_run).where(row.at >= since)
     if project:
         statement = statement.where(row.project == project)
-    newest = statement.order_by(row.at.desc(), row.session_id, row.task_id, row.attempt).limit(MOST_RUNS)
+    order = (row.at.desc(), row.session_id.desc(), row.attempt.desc(), row.task_id.desc())
+    newest = statement.order_by(*order).limit(MOST_RUNS)
     return [_run(one) for one in reversed(await uow.fetch(newest))]
 
 
