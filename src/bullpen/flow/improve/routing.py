@@ -17,6 +17,7 @@ from bullpen.domain.verdict import Ruling
 from bullpen.flow.improve.plan import Hands, item_task
 from bullpen.flow.schedule.assign import assign
 from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice, Policy
+from bullpen.flow.schedule.fairness import Usage, fair_order
 from bullpen.flow.teams.actions import (
     HALF_LIFE,
     Given,
@@ -31,8 +32,11 @@ from bullpen.flow.teams.queries import (
     count_running,
     list_attempts,
     list_records,
+    seconds_used,
     skill_of,
 )
+from bullpen.flow.wishes.actions import drop_wish, keep_wish
+from bullpen.flow.wishes.queries import Wish, list_wishes
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
@@ -55,6 +59,8 @@ RULING = frozenset({Phase.REVIEW, Phase.JUDGE})
 GENERAL, SPECIAL, NEAR = 0.7, 0.8, 0.05  # declared skill: at any kind, at a named one, of a nearer namespace
 ABOUT_RULE = "rule:"  # a capability such as rule:ruff:b006 narrows an agent to items of the rules it names
 BY_RULES = "playbook:"  # models that know recipes and nothing else
+HERE = "here"  # the place of the checkout that an attempt works in
+TURNS_SECONDS = 3600.0  # how far back it counts who had an agent, where several sessions want it
 AT_ONCE = 64  # jobs a role of the roster takes side by side; what holds them up is their model
 LONGEST_ID, LONGEST_PERFORMER = 80, 200
 # Curiosity of a whole deviation: who was added for a kind of work is tried before one who is known to do it well,
@@ -78,6 +84,7 @@ class CrewMember:
     key: Key | None = None
     namespace: str = ""
     by_rules: bool = False
+    here: bool = True  # its work is done where the checkout is
 
     def covers(self, path: str) -> bool:
         """Whether it works on this part of the repository."""
@@ -116,7 +123,8 @@ def fleet_member(one: Registration, *, trusted: bool) -> CrewMember:
     name = whole if len(whole) <= LONGEST_ID else f"{one.name}@{one.revision}"
     performer = f"{one.name}+{one.revision}"
     key = (one.namespace, one.name)
-    return CrewMember(name, performer, offered, manifest.limits.concurrency, key, one.namespace)
+    here = manifest.kind != "remote"
+    return CrewMember(name, performer, offered, manifest.limits.concurrency, key, one.namespace, here=here)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +169,7 @@ def agents_for(members: Collection[CrewMember], wanted: Wanted, seen: Snapshot) 
             dict.fromkeys(wanted.capabilities, skill),
             one.capacity,
             seen.loads.get(one.id, 0),
+            place=HERE if one.here else "",
             available=one.id not in seen.away,
         )
         agents.append(_with_record(agent, past, wanted) if past else agent)
@@ -227,11 +236,17 @@ def choose(
         uow.actor.organization_id,
         ask.session,
         submitted_at=at,
+        place=_place(members, wanted),
         not_by=wanted.not_by,
         tried=wanted.tried,
     )
     round_ = assign(agents_for(members, wanted, seen), [job], at, POLICY)
     return (*round_.placed, *round_.waiting)[0]
+
+
+def _place(members: Collection[CrewMember], wanted: Wanted) -> str:
+    """Where the work is, if it is not the same for all who could do it."""
+    return HERE if any(not one.here for one, _ in _able(members, wanted)) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +270,16 @@ async def route(
         return Chosen(given_again(kept), ended=kept.state is not AttemptState.RUNNING)
     at = now()
     seen = await _look(uow, members.values(), ask.wanted, away, since)
-    choice = choose(uow, members.values(), ask, seen, at)
+    wish = _wish(ask, away, at)
+    wishes = await list_wishes(uow, at)
+    others = [one for one in wishes if one.key != wish.key]
+    choice = await _in_turn(uow, members, ask, seen, others, at)
     if isinstance(choice, NoChoice):
+        if not choice.hopeless:
+            await keep_wish(uow, wish, at)
         return choice
+    if len(others) < len(wishes):
+        await drop_wish(uow, wish)
     for one in known:
         if one.state is AttemptState.RUNNING:  # begun in a home that is gone
             await give_up_lost(uow, ask.session, one)
@@ -265,6 +287,60 @@ async def route(
     given = Given(ask.task, ask.number, choice.agent, ask.wanted.capabilities, choice.reason, performer)
     await assign_task(uow, ask.session, given)
     return Chosen(given)
+
+
+async def _in_turn(
+    uow: UnitOfWork,
+    members: Mapping[str, CrewMember],
+    ask: Ask,
+    seen: Snapshot,
+    others: Sequence[Wish],
+    at: float,
+) -> Choice | NoChoice:
+    """Who does it, where nobody else has a better claim: sessions that wait for the same agent get it by turns."""
+    passed: frozenset[str] = frozenset()
+    while True:
+        wanted = replace(ask.wanted, not_by=ask.wanted.not_by | passed)
+        choice = choose(uow, members.values(), replace(ask, wanted=wanted), seen, at)
+        if isinstance(choice, NoChoice):
+            why = f"Others that wait for {', '.join(sorted(passed))} have had less of it."
+            return NoChoice(ask.task, why) if passed else choice
+        if await _has_turn(uow, members[choice.agent], choice, ask, others):
+            return choice
+        passed |= {choice.agent}
+
+
+async def _has_turn(
+    uow: UnitOfWork, member: CrewMember, choice: Choice, ask: Ask, others: Sequence[Wish]
+) -> bool:
+    """Whether the agent has room for this attempt and for all of other sessions that go first: who used less of it."""
+    rivals = [one for one in others if one.session != ask.session and _could_do(member, one)]
+    free = choice.capacity - choice.load
+    if free > len(rivals):
+        return True
+    at = now()
+    usage = Usage(sessions=await seconds_used(uow, member.id, at - TURNS_SECONDS, at))
+    jobs = [_job_of(uow, one) for one in (*rivals, _wish(ask, (), at))]
+    return any((one.task, one.attempts) == (ask.task, ask.number) for one in fair_order(jobs, usage)[:free])
+
+
+def _could_do(member: CrewMember, wish: Wish) -> bool:
+    phase, kind = wish.capabilities
+    able = member.covers(wish.path) and member.knows(wish.rule) and member.id not in wish.not_by
+    return able and member.declared(Phase(phase), kind) is not None
+
+
+def _job_of(uow: UnitOfWork, wish: Wish) -> Job:
+    organization = uow.actor.organization_id
+    job = Job(wish.task, wish.capabilities, organization, wish.session)
+    return replace(job, submitted_at=wish.since, attempts=wish.number)
+
+
+def _wish(ask: Ask, away: Collection[str], at: float) -> Wish:
+    wanted = ask.wanted
+    without = wanted.not_by | wanted.tried | frozenset(away)
+    words = (wanted.capabilities, wanted.path, wanted.rule)
+    return Wish(ask.session, ask.task, ask.number, *words, without, at)
 
 
 async def _look(

@@ -1,4 +1,4 @@
-"""What finished runs taught, and the settings that follow."""
+"""What finished runs taught, the settings that follow, and who waits for an agent."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -73,9 +73,26 @@ def upgrade() -> None:
         sa.Column("session_id", sa.String(length=40), nullable=False),
         sa.PrimaryKeyConstraint("organization_id", "id", name=op.f("pk_setting_change")),
     )
+    op.create_table(
+        "agent_wish",
+        sa.Column("organization_id", sa.String(length=40), nullable=False),
+        sa.Column("session_id", sa.String(length=40), nullable=False),
+        sa.Column("task_id", sa.String(length=40), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("capabilities", sa.Text(), nullable=False),
+        sa.Column("path", sa.Text(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("not_by", sa.Text(), nullable=False),
+        sa.Column("since", sa.Float(precision=53), nullable=False),
+        sa.Column("renewed_at", sa.Float(precision=53), nullable=False),
+        sa.PrimaryKeyConstraint(
+            "organization_id", "session_id", "task_id", "attempt", name=op.f("pk_agent_wish")
+        ),
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("agent_wish")
     op.drop_table("setting_change")
     op.drop_table("tuning")
     op.drop_table("learned_session")
