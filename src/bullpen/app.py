@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from secrets import token_bytes
 from typing import TYPE_CHECKING
 
 from bullpen.domain.actor import Actor, local_person
@@ -19,6 +20,7 @@ from bullpen.sandbox.base import Probe, Tidy
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bullpen.agents.means import Means as AgentMeans
     from bullpen.agents.opening import Found
     from bullpen.flow.improve.means import Means
     from bullpen.flow.team_folder import TeamPlace
@@ -95,6 +97,7 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
     from bullpen.flow.improve.session import OpenSessions
     from bullpen.flow.improve.timed_sandbox import TimedSandbox
     from bullpen.flow.workflows.work_item import Bench
+    from bullpen.insights.actions import adapt_settings, learn_from
     from bullpen.models.registry import Models
     from bullpen.recipes.base import catalogue
     from bullpen.sandbox.choose import choose_sandbox
@@ -106,9 +109,17 @@ async def open_workshop(settings: Settings) -> AsyncGenerator[Workshop]:
         recipes = offloaded(catalogue(), workers)
         timed, cache = TimedSandbox(sandbox), ObservationCache(settings.home / "cache" / "observations")
         means = Means(
-            settings, records.database, records.actor, timed, asyncio.Semaphore(count), recipes, cache
+            settings,
+            records.database,
+            records.actor,
+            timed,
+            asyncio.Semaphore(count),
+            recipes,
+            cache,
+            partial(adapt_settings, enabled=settings.adapt),
+            learn_from,
         )
-        crew = Crew(means, Models(_aliases(settings.model)), load_roster())
+        crew = Crew(means, Models(_aliases(settings.model)), load_roster(), _agent_means(settings))
         warming = asyncio.create_task(workers.warm())
         try:
             yield Workshop(records, means, Bench(means, crew, OpenSessions(means)), probe)
@@ -162,6 +173,15 @@ def is_shared(settings: Settings) -> bool:
 def lanes(settings: Settings) -> int:
     """How many items one process works on at the same time."""
     return settings.parallel or os.cpu_count() or 1
+
+
+def _agent_means(settings: Settings) -> "AgentMeans":
+    """Their keys, by name; and for remote agents a door that nobody reaches from outside: they must answer at once."""
+    from bullpen.agents.callbacks import Callbacks
+    from bullpen.agents.means import Means as AgentMeans
+    from bullpen.kernel.secrets import find_secret
+
+    return AgentMeans(partial(find_secret, settings), Callbacks(token_bytes(32), ""))
 
 
 def _fleet(workshop: Workshop, label: str, on_lost: Callable[[str], None], *, worker: bool) -> "Fleet":

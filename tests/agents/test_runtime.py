@@ -15,6 +15,7 @@ from bullpen.domain.events.agent import (
     ToolRefused,
     ToolStarted,
 )
+from bullpen.domain.events.team import TaskAssigned
 from bullpen.domain.money import Money
 from bullpen.models.base import Brief
 from bullpen.models.facts import Facts
@@ -54,6 +55,14 @@ async def test_the_playbook_mends_a_file_and_leaves_a_record(context: ToolContex
         *["ModelReplied", "ToolStarted", "ToolFinished"] * 3,
         "AgentStopped",
     ]
+
+
+@pytest.mark.req("LRN-02")
+async def test_what_others_told_of_an_attempt_before_is_no_run_of_it(context: ToolContext) -> None:
+    key = context.key
+    await context.journal.append(TaskAssigned(key.task_id, "developer", key.attempt, "it is best"))
+    assert (await run_agent(developer_run(context, "mends"))).done
+    assert kinds(context)[:2] == ["TaskAssigned", "AgentStarted"]
 
 
 @pytest.mark.req("AGT-08")

@@ -24,6 +24,8 @@ from bullpen.domain.events.work import TaskMoved
 from bullpen.domain.ids import ActorId, OrganizationId, SessionId
 from bullpen.flow.automation import tables as _automation_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.flow.teams import tables as _team_tables  # noqa: F401 - so that the metadata is whole
+from bullpen.flow.wishes import tables as _wish_tables  # noqa: F401 - so that the metadata is whole
+from bullpen.insights import tables as _insight_tables  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel import executors as _executors  # noqa: F401 - so that the metadata is whole
 from bullpen.kernel.bus.log import EventLog, replay
 from bullpen.kernel.storage.database import Database, open_store

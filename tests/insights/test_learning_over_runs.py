@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bullpen.domain.money import Money
-from bullpen.insights.adapt import Crowding, Limits, Trial, Tuned, propose, review
+from bullpen.domain.tuning import Tuned
+from bullpen.insights.adapt import Crowding, Limits, Trial, propose, review
 from bullpen.insights.intervals import chance_of_equal, discoveries, wilson
 from bullpen.insights.patterns import find_patterns
 from bullpen.insights.performance import Trend, performance, trend

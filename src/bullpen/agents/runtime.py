@@ -126,7 +126,9 @@ async def _begin(run: Run) -> Recalled:
     """Record the start, or bring the run and its files to where its record ends."""
     context = run.context
     past = await context.journal.past(context.key.task_id, context.key.attempt)
-    if past:
+    if any(
+        isinstance(event, AgentStarted) for event in past
+    ):  # others tell of the attempt, too: who was given it
         where = recall(run, past)
         if context.worktree and where.tree:
             await context.worktree.restore(where.tree)

@@ -5,22 +5,15 @@ and again finds a fluke in the end, so the chance of a needless return is shared
 none is taken before there are enough runs.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
+from bullpen.domain.tuning import Tuned
 from bullpen.insights.intervals import chance_of_equal, wilson
 from bullpen.insights.performance import performance
-from bullpen.insights.runs import Factor, FinishedRun
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """What may be adapted. ``routes`` is the order of agents by kind of item, ``fallback`` the order of models."""
-
-    routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
-    fallback: tuple[str, ...] = ()
-    retries: int = 2
-    parallel: int = 4
+from bullpen.insights.runs import DEVELOPER, Factor, FinishedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +22,11 @@ class Limits:
 
     retries: tuple[int, int] = (0, 5)
     parallel: tuple[int, int] = (1, 16)
+    seconds: tuple[float, float] = (60.0, 1800.0)
     least: int = 20  # runs before anything is concluded
+    least_successes: int = (
+        59  # before a time is concluded: the longest of so many bounds 95 % of all, at 95 %
+    )
     chance: float = 0.05  # of a needless return, over all looks
     looks: int = 10
 
@@ -83,7 +80,7 @@ def propose(
 ) -> Trial | None:
     """Settings worth trying, or None: adapting is off, nothing is known yet, or all is well as it is.
 
-    Agents and models are only put in another order, never added or left out. Without evidence the order stays.
+    Agents and models are only put in another order, never kept from working. Without evidence the order stays.
     """
     if not enabled:
         return None
@@ -91,8 +88,9 @@ def propose(
     fallback, why_fallback = _fallback(settings, runs, limits)
     retries, why_retries = _retries(settings, runs, limits)
     parallel, why_parallel = _parallel(settings, crowding, limits)
-    wanted = Tuned(routes, fallback, retries, parallel)
-    reasons = (*why_routes, *why_fallback, *why_retries, *why_parallel)
+    seconds, why_seconds = _seconds(settings, runs, limits)
+    wanted = Tuned(routes, fallback, retries, parallel, seconds)
+    reasons = (*why_routes, *why_fallback, *why_retries, *why_parallel, *why_seconds)
     return Trial(wanted, settings, now, reasons) if wanted != settings else None
 
 
@@ -105,7 +103,7 @@ def review(
     """
     if not enabled:
         return Review(trial.before, None, True, "Adapting was switched off; the earlier settings are back.")
-    before, since = _split(runs, trial.began)
+    before, since = _split(_developed(runs), trial.began)
     if min(len(before), len(since) - trial.seen) < limits.least:
         fresh = len(since) - trial.seen
         why = f"{fresh} runs since the last look and {len(before)} before; {limits.least} of each are needed."
@@ -138,11 +136,14 @@ def _won(runs: Sequence[FinishedRun]) -> int:
 def _routes(
     settings: Tuned, runs: Sequence[FinishedRun], limits: Limits
 ) -> tuple[dict[str, tuple[str, ...]], list[str]]:
-    routes: dict[str, tuple[str, ...]] = {}
+    """An order for each kind of work in which one agent surely does better than another; else it is left as it is."""
+    routes = dict(settings.routes)
     reasons: list[str] = []
-    for kind, order in settings.routes.items():
+    for kind in sorted({run.kind for run in runs}):
         mine = [run for run in runs if run.kind == kind]
-        routes[kind], why = _ranked(order, mine, Factor.AGENT, limits)
+        order, why = _ranked(routes.get(kind, ()), mine, Factor.AGENT, limits)
+        if order:
+            routes[kind] = order
         reasons += [f"{kind} items: {one}" for one in why]
     return routes, reasons
 
@@ -150,27 +151,35 @@ def _routes(
 def _fallback(
     settings: Tuned, runs: Sequence[FinishedRun], limits: Limits
 ) -> tuple[tuple[str, ...], list[str]]:
-    order, why = _ranked(settings.fallback, runs, Factor.MODEL, limits)
+    """Models are only put in another order; which there are is a matter of the settings."""
+    known = [run for run in _developed(runs) if run.model in settings.fallback]
+    order, why = _ranked(settings.fallback, known, Factor.MODEL, limits)
     return order, [f"models: {one}" for one in why]
 
 
 def _ranked(
     order: tuple[str, ...], runs: Sequence[FinishedRun], by: Factor, limits: Limits
 ) -> tuple[tuple[str, ...], list[str]]:
-    """One pass of exchanging neighbours: a later one goes before an earlier where its interval lies wholly above."""
-    known = {one.name: one.success for one in performance(runs, by) if one.success.tries >= limits.least}
-    found, reasons = list(order), list[str]()
-    for place in range(len(found) - 1, 0, -1):
-        earlier, later = found[place - 1], found[place]
-        if earlier in known and later in known and known[later].low > known[earlier].high:
-            found[place - 1], found[place] = later, earlier
-            reasons.append(f"{later} before {earlier}: {known[later]} against {known[earlier]}")
-    return tuple(found), reasons
+    """Those whose intervals lie wholly apart, the best first, before the others as they were."""
+    known = [one for one in performance(runs, by) if one.success.tries >= limits.least]
+    chain = known[:1]
+    for one in known[1:]:
+        if one.success.high < chain[-1].success.low:
+            chain.append(one)
+    if len(chain) < 2:
+        return order, []
+    found = tuple(dict.fromkeys((*(one.name for one in chain), *order)))
+    if found == order:
+        return order, []
+    return found, [
+        f"{first.name} before {then.name}: {first.success} against {then.success}"
+        for first, then in pairwise(chain)
+    ]
 
 
 def _retries(settings: Tuned, runs: Sequence[FinishedRun], limits: Limits) -> tuple[int, list[str]]:
     """One more where the last try still pays (a fifth succeed at it), one less where it hardly does (a twentieth)."""
-    last = [run for run in runs if run.rework >= settings.retries]
+    last = [run for run in _developed(runs) if run.rework >= settings.retries]
     if len(last) < limits.least:
         return settings.retries, []
     share = wilson(_won(last), len(last))
@@ -183,17 +192,56 @@ def _retries(settings: Tuned, runs: Sequence[FinishedRun], limits: Limits) -> tu
 
 
 def _parallel(settings: Tuned, crowding: Sequence[Crowding], limits: Limits) -> tuple[int, list[str]]:
-    """Follows the throughput that was measured at the present number and its neighbours; conflicts are lost runs."""
-    rates = {one.parallel: _rate(one) for one in crowding if one.runs >= limits.least}
-    here = rates.get(settings.parallel)
+    """Follows the throughput that was measured at the present number and its neighbours; conflicts are lost runs.
+
+    A neighbour nobody has measured is tried where conflicts are surely rare (below a twentieth), or surely many (above
+    a fifth).
+    """
+    known = {one.parallel: one for one in crowding if one.runs >= limits.least}
+    here = known.get(settings.parallel)
     if here is None:
         return settings.parallel, []
-    near = [n for n in (settings.parallel - 1, settings.parallel + 1) if n in rates and rates[n] > 1.1 * here]
-    wanted = _within(max(near, key=lambda n: rates[n]), limits.parallel) if near else settings.parallel
-    if wanted == settings.parallel:
-        return wanted, []
-    rate = f"{3600 * rates[wanted]:.0f} runs an hour against {3600 * here:.0f}"
-    return wanted, [f"{wanted} in parallel: {rate}"]
+    near = [known[n] for n in (settings.parallel - 1, settings.parallel + 1) if n in known]
+    better = [one for one in near if _rate(one) > 1.1 * _rate(here)]
+    if better:
+        best = max(better, key=_rate)
+        why = f"{3600 * _rate(best):.0f} runs an hour against {3600 * _rate(here):.0f}"
+        wanted = best.parallel
+    else:
+        wanted, why = _untried(here, known)
+    wanted = _within(wanted, limits.parallel)
+    return wanted, [f"{wanted} in parallel: {why}"] if wanted != settings.parallel else []
+
+
+def _untried(here: Crowding, known: Mapping[int, Crowding]) -> tuple[int, str]:
+    """A step to a number that was never measured, by the share of conflicts at the present one."""
+    share = wilson(min(here.conflicts, here.runs), here.runs)
+    step = -1 if share.low > 0.2 else 1 if share.high < 0.05 else 0
+    wanted = here.parallel + step
+    return (here.parallel, "") if wanted in known else (wanted, f"{share} met in conflicts")
+
+
+def _seconds(settings: Tuned, runs: Sequence[FinishedRun], limits: Limits) -> tuple[float, list[str]]:
+    """Four times what the longest success took: the longest of 59 is above 95 % of all with a confidence of 95 %.
+
+    Wilks, "Determination of sample sizes for setting tolerance limits" (1941). It is changed where it would at least be
+    halved, or where successes come near to it.
+    """
+    times = [run.seconds for run in _developed(runs) if run.succeeded]
+    if not settings.seconds or len(times) < limits.least_successes:
+        return settings.seconds, []
+    low, high = limits.seconds
+    wanted = min(max(math.ceil(4 * max(times)), low), high)
+    if settings.seconds / 2 < wanted <= settings.seconds:
+        return settings.seconds, []
+    return wanted, [
+        f"{wanted:g} s for an item: the longest of {len(times)} successes took {max(times):.0f} s"
+    ]
+
+
+def _developed(runs: Iterable[FinishedRun]) -> list[FinishedRun]:
+    """Those that changed code: what a reviewer or a judge says is measured in another way."""
+    return [run for run in runs if run.role == DEVELOPER]
 
 
 def _rate(one: Crowding) -> float:

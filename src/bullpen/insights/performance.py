@@ -75,13 +75,27 @@ def _figures(name: str, runs: Sequence[FinishedRun], confidence: float, least: i
 
 
 def trend(runs: Sequence[FinishedRun], chance: float = 0.05, least: int = 20) -> Trend:
-    """Whether the later half succeeds more or less often than the earlier, and that by no more than ``chance``."""
+    """Whether the later half succeeds more or less often than the earlier, and that by no more than ``chance``.
+
+    Runs of one session are never parted: what is easy is done first in each, so its end looks worse than its beginning.
+    """
     if len(runs) < least:
         return Trend.STEADY
     ordered = sorted(runs, key=lambda run: run.at)
-    half = len(ordered) // 2
+    half = _parting(ordered)
     before, after = ordered[:half], ordered[half:]
     early, late = sum(run.succeeded for run in before), sum(run.succeeded for run in after)
     if chance_of_equal(late, len(after), early, len(before)) > chance:
         return Trend.STEADY
     return Trend.BETTER if late * len(before) > early * len(after) else Trend.WORSE
+
+
+def _parting(ordered: Sequence[FinishedRun]) -> int:
+    """The place nearest to the middle at which another session begins; the end where there is one session alone."""
+    middle = len(ordered) // 2
+    if not any(run.session for run in ordered):
+        return middle
+    places = [
+        place for place in range(1, len(ordered)) if ordered[place].session != ordered[place - 1].session
+    ]
+    return min(places, key=lambda place: abs(place - middle), default=len(ordered))

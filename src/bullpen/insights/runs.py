@@ -6,6 +6,7 @@ from enum import StrEnum
 from bullpen.domain.money import Money
 
 FREE = Money()
+DEVELOPER = "developer"  # the role of those who change code
 
 
 class Factor(StrEnum):
@@ -16,13 +17,16 @@ class Factor(StrEnum):
     ROLE = "role"
     MODEL = "model"
     RECIPE = "recipe"
+    RULE = "rule"
+    SIZE = "size"
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
     """One item done by one agent. ``shape`` names the plan (a template, ``component``, ``single``); ``at`` is its end.
 
-    ``rework`` counts how often it was sent back. Names are empty where they do not apply (no recipe, say).
+    ``rework`` counts how often it was sent back. Names are empty where they do not apply (no recipe, say); ``size`` is
+    a range of places in the code.
     """
 
     kind: str
@@ -36,6 +40,9 @@ class FinishedRun:
     cost: Money = FREE
     rework: int = 0
     at: float = 0.0
+    rule: str = ""
+    size: str = ""
+    session: str = ""
 
     def value(self, factor: Factor) -> str:
         """What the run had of a factor."""

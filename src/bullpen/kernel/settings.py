@@ -49,7 +49,11 @@ class Settings(BaseSettings):
     file_bytes: int = Field(1_000_000, ge=1024, description="Files larger than this are not analysed.")
     python: str = Field("", description="Interpreter for the project's tests; empty: found or made.")
 
+    adapt: bool = Field(False, description="Let retries, waves, times and orders follow what was measured.")
     agents: str = Field("", description="Folder with agents of your own; empty: agents in home.")
+    secrets: dict[str, str] = Field(
+        default_factory=dict, description="Where keys of agents are: name = env:VARIABLE or file:PATH."
+    )
     bus: str = Field(
         "", description="Where messages wait: nats://HOST:PORT or redis://HOST:PORT; empty: in the database."
     )

@@ -34,6 +34,7 @@ from bullpen.flow.improve.routing import (
     Wanted,
     Word,
     fleet_member,
+    hands_without_recipe,
     role_member,
     route,
     settle_landing,
@@ -47,7 +48,9 @@ from bullpen.flow.schedule.base import NoChoice
 from bullpen.flow.teams.actions import end_attempt
 from bullpen.flow.teams.base import Handed
 from bullpen.flow.teams.queries import AttemptState, list_records
+from bullpen.flow.wishes.queries import FRESH_SECONDS, list_wishes
 from bullpen.kernel.bus.log import replay
+from bullpen.kernel.clock import now
 from bullpen.kernel.settings import Settings
 from bullpen.kernel.storage.database import Database
 from bullpen.models.facts import Facts
@@ -317,3 +320,87 @@ def test_names_fit_the_records() -> None:
     assert one.id == "docs@000000000000"
     assert one.covers(f"{deep}/a.md")
     assert not one.covers("folder/a.md")
+
+
+@pytest.mark.req("SCH-01")
+async def test_what_no_recipe_mends_goes_to_who_needs_none_and_else_to_who_is_there(
+    ground: Database, person: Actor
+) -> None:
+    without = replace(WRITE, by_recipe=False)
+    fixer = agent("fixer", "develop")
+    assert sentence(await routed(ground, person, crew(fixer), without)).startswith("fixer:")
+    assert sentence(await routed(ground, person, roles(), without, task="task-1")).startswith("developer:")
+    busy = replace(without, not_by=frozenset({"fixer"}))
+    found = await routed(ground, person, crew(fixer), busy, task="task-2")
+    assert isinstance(found, NoChoice)
+
+
+@pytest.mark.req("LRN-03")
+async def test_an_order_that_was_learned_lends_the_later_ones_skill_to_the_earlier(
+    ground: Database, person: Actor
+) -> None:
+    members = crew(agent("general", "develop"), agent("special", "develop", "documentation"))
+    plain = await routed(ground, person, members)
+    learned = replace(WRITE, order=("gone", "general", "special"))
+    turned = await routed(ground, person, members, learned, task="task-1")
+    assert sentence(plain).startswith("special: capability 0.8")
+    assert sentence(turned).startswith("general: capability 0.8")
+
+
+@pytest.mark.req("SCH-01")
+def test_hands_are_agents_that_offer_the_concern_the_place_and_the_rule() -> None:
+    members = [*roles().values(), agent("fixer", "develop", "qa", "rule:ruff:b006", namespace="src")]
+    hands = hands_without_recipe(members)
+    assert hands("qa", "src/a.py", "ruff:B006")
+    assert not hands("qa", "tests/a.py", "ruff:B006")
+    assert not hands("security", "src/a.py", "ruff:B006")
+    assert not hands("qa", "src/a.py", "ruff:B007")
+    assert not hands_without_recipe(roles().values())("qa", "src/a.py", "ruff:B006")
+
+
+async def another_session(database: Database, person: Actor, name: str) -> SessionId:
+    """A session with tasks of its own, ``NAME-0`` and so on."""
+    session = SessionId(name)
+    async with database.transaction(person) as uow:
+        await create_session(uow, session, kind="improve", goal="mend", project="/p", options="{}")
+        top = TaskNode(TaskId(f"{name}-top"), None, "all", "goal", "lead")
+        mine = [
+            TaskNode(TaskId(f"{name}-{number}"), top.id, "one", "develop", "developer") for number in range(4)
+        ]
+        await add_tasks(uow, session, [top, *mine])
+    return session
+
+
+@pytest.mark.req("SCH-01")
+async def test_sessions_that_wait_for_the_same_agent_get_it_by_turns(ground: Database, person: Actor) -> None:
+    only = {"solo": agent("solo", "develop")}
+    other = await another_session(ground, person, "zz-other")
+
+    async def asked(session: SessionId, task: str) -> Chosen | NoChoice:
+        async with ground.transaction(person) as uow:
+            return await route(uow, only, Ask(session, TaskId(task), 1, WRITE), (), 0.0)
+
+    first = await asked(SESSION, "task-0")
+    assert isinstance(first, Chosen)
+    waits = await asked(other, "zz-other-0")
+    assert sentence(waits) == "All 1 who offer 'develop' and 'documentation' are busy or away (0 away)."
+    await ended(ground, person, first, won=True)
+    again = await asked(SESSION, "task-1")  # it comes first, and has had the agent before
+    assert sentence(again) == "Others that wait for solo have had less of it."
+    theirs = await asked(other, "zz-other-0")
+    assert isinstance(theirs, Chosen)
+    assert isinstance(await asked(SESSION, "task-1"), NoChoice)
+    async with ground.view(person) as uow:
+        assert [one.task for one in await list_wishes(uow, now())] == ["task-1"]
+        assert (
+            await list_wishes(uow, now() + FRESH_SECONDS) == []
+        )  # of a process that is gone: it holds nobody up
+
+
+@pytest.mark.req("SCH-01")
+async def test_who_has_the_checkout_is_preferred_to_who_is_elsewhere(ground: Database, person: Actor) -> None:
+    near, far = agent("near", "develop"), replace(agent("far", "develop"), here=False)
+    found = await routed(ground, person, {"far": far, "near": near})
+    assert sentence(found) == "near: capability 0.7, load 0/1, not tried yet, $0.00, has the workspace"
+    alone = await routed(ground, person, {"far": far}, task="task-1")
+    assert sentence(alone) == "far: capability 0.7, load 0/1, not tried yet, $0.00"

@@ -20,7 +20,7 @@ from bullpen.agents.kinds.script import data_of, used_of
 from bullpen.agents.manifest import PROTOCOL, Manifest
 from bullpen.agents.means import Means
 from bullpen.agents.recorded import Record, recorded
-from bullpen.domain.errors import Conflict, InvalidInput, LimitExceeded, Unavailable
+from bullpen.domain.errors import Conflict, InvalidInput, LimitExceeded, Missing, Unavailable
 from bullpen.sandbox.base import Sandbox
 from bullpen.tools.base import ToolContext
 
@@ -83,13 +83,25 @@ class Remote:
         timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
         with callbacks.call(record.seconds) as call:
             async with aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar()) as session:
-                sending = _Sending(session, self.registration.manifest, callbacks, call, self.backoff)
+                name = self.registration.manifest.secret
+                key = self.means.value_of(name) if name else ""
+                sending = _Sending(session, self.registration.manifest, callbacks, call, self.backoff, key)
                 try:
                     at_once = await sending.send(_task(record, call))
+                    _require_reachable(call, at_once)
                     return await _Hearing(record, call).listen(at_once)
                 except BaseException:
                     await sending.say_farewell({"type": "cancel", "id": record.task.id, "call": call.id})
                     raise
+
+
+def _require_reachable(call: Call, at_once: Mapping[str, Any] | None) -> None:
+    """Refuse to wait for an answer that cannot come."""
+    if at_once is None and not call.url:
+        raise Missing(
+            "It wants to answer later, and nothing here can be reached from outside.",
+            remedy="Let it answer at once, with status 200.",
+        )
 
 
 def _task(record: Record, call: Call) -> Mapping[str, Any]:
@@ -115,6 +127,7 @@ class _Sending:
     callbacks: Callbacks
     call: Call
     backoff: float
+    key: str = field(default="", repr=False)
 
     async def send(self, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Send the task, again where the server is busy or away; its answer if it gave one at once.
@@ -152,6 +165,8 @@ class _Sending:
             "Idempotency-Key": self.call.id,
             SIGNATURE: f"sha256={self.callbacks.signature(body)}",
         }
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
         async with self.session.post(
             self.manifest.url, data=body, headers=headers, allow_redirects=False
         ) as answer:

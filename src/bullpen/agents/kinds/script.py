@@ -7,12 +7,14 @@ fault of one task cannot reach the next.
 import asyncio
 import contextlib
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 from bullpen.agents.base import AgentResult, AgentTask, Used
+from bullpen.agents.broker import INSIDE, open_broker
 from bullpen.agents.discovery import AGENT_FOLDER, Registration
 from bullpen.agents.health import Checkup
 from bullpen.agents.manifest import PROTOCOL, AgentLimits
@@ -36,12 +38,12 @@ class Script:
 
     registration: Registration
     backoff: float = BACKOFF_SECONDS
+    means: Means = field(default_factory=Means)
 
     @classmethod
     def registered(cls, registration: Registration, means: Means) -> "Script":
         """The agent a registration stands for."""
-        del means  # a script gets nothing but its task
-        return cls(registration)
+        return cls(registration, means=means)
 
     @property
     def name(self) -> str:
@@ -76,13 +78,27 @@ class Script:
                 await record.note(f"{died.sentence} It is started again.")
         raise AssertionError
 
-    async def _once(self, sandbox: Sandbox, record: Record) -> AgentResult:
+    @asynccontextmanager
+    async def _command(self, record: Record) -> AsyncGenerator[Command]:
+        """How it is started: without network, or with a broker where its manifest names a secret and an address."""
         command = command_of(
             self.registration, record.limits, record.seconds, workspace=record.context.workspace
         )
+        manifest = self.registration.manifest
+        if not (manifest.url and manifest.secret):  # no repository may bring one that has a secret
+            yield command
+            return
+        async with open_broker(manifest.url, self.means.value_of(manifest.secret)) as door:
+            own = {
+                name: value.replace("{broker}", INSIDE).replace("{token}", door.token)
+                for name, value in manifest.env
+            }
+            yield door.through(replace(command, env={**command.env, **own}))
+
+    async def _once(self, sandbox: Sandbox, record: Record) -> AgentResult:
         farewell = {"type": "cancel", "id": record.task.id, "reason": "the run is ended"}
         hearing = _Hearing(record)
-        async with spoken_to(sandbox, command, farewell) as program:
+        async with self._command(record) as command, spoken_to(sandbox, command, farewell) as program:
             program.say(task_message(record))
             await hearing.listen(program)
             if hearing.result is not None:

@@ -12,11 +12,12 @@ from bullpen.domain.events.improve import BranchPublished, ReportWritten, TimeSp
 from bullpen.domain.ids import SessionId
 from bullpen.domain.session import STAGES, Session, Stage
 from bullpen.domain.test_report import SuiteEnd, TestReport
+from bullpen.domain.tuning import Tuned
 from bullpen.domain.work_item import ItemState
 from bullpen.flow.improve.look import Moment, View, has_report, look, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.options import ImproveOptions, options_of
-from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions
+from bullpen.flow.improve.session import OPENED, ImproveSession, OpenSessions, tuned_of
 from bullpen.flow.improve.wanted import require_wanted
 from bullpen.flow.reports.base import Ground, ReportFormat, RunReport
 from bullpen.flow.reports.gather import gather
@@ -142,22 +143,22 @@ async def _tested_again(means: Means, session_id: SessionId) -> TestReport | Non
 
 
 def _ground(means: Means, session: Session) -> Ground:
-    limits = _limits(means, options_of(session))
+    limits = _limits(means, options_of(session), tuned_of(means, session))
     if "opened" not in session.metadata:  # it failed before
         return Ground(redact(session.project.rstrip("/").rsplit("/", 1)[-1]), "", "", (), limits)
     opened = load(OPENED, session.metadata["opened"])
     return Ground(opened.name, opened.base, opened.mirror, opened.notes, limits)
 
 
-def _limits(means: Means, options: ImproveOptions) -> dict[str, str]:
+def _limits(means: Means, options: ImproveOptions, tuned: Tuned) -> dict[str, str]:
     """What the work was held to, in words for people."""
     settings, tests = means.settings, means.test_limits()
     return {
         "sandbox": settings.sandbox,
         "model": settings.model,
         "one run of the tests": f"{tests.wall_seconds:g} s, {tests.memory_bytes // MEBIBYTE} MiB of memory",
-        "one agent on one item": f"{settings.agent_seconds:g} s",
-        "attempts at one item": str(settings.attempts),
+        "one agent on one item": f"{tuned.seconds or settings.agent_seconds:g} s",
+        "attempts at one item": str(tuned.retries + 1),
         "items taken on": f"at most {options.max_items}",
         "files looked at": f"up to {settings.file_bytes / 1e6:g} MB",
         "budget for models": str(options.budget) if options.budget.micro_usd else "none set",

@@ -23,6 +23,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad, money_spent
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.improve.staff import Staff, gather_staff
+from bullpen.kernel.redaction import Redactor
 from bullpen.models.facts import Facts
 from bullpen.models.registry import Models
 from bullpen.sessions.actions import join_session
@@ -88,6 +89,10 @@ class Crew:
             await staff.refresh()
         return staff
 
+    def seconds(self, session: ImproveSession) -> float:
+        """The longest time of one agent at one item of a session."""
+        return session.tuned.seconds or self.means.settings.agent_seconds
+
     async def run_registered(
         self, staff: Staff, session: ImproveSession, errand: Errand, key: Key, capability: str
     ) -> AgentResult:
@@ -102,7 +107,7 @@ class Crew:
             await self._text(session, errand),
             errand.facts,
             errand.attempt,
-            self.means.settings.agent_seconds,
+            self.seconds(session),
             cost,
         )
         try:
@@ -125,10 +130,24 @@ class Crew:
     async def run_card(self, session: ImproveSession, errand: Errand, card: Card) -> AgentResult:
         """Run a role by its card, through the one loop. Raises as ``send`` does."""
         card = await self._within_budget(card, session)
-        agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools)))
+        redactor = self._redactor(session)
+        agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools), redactor=redactor))
         text = await self._text(session, errand)
-        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.means.settings.agent_seconds)
+        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.seconds(session))
         return await agent.process(task, self._context(session, errand))
+
+    def _redactor(self, session: ImproveSession) -> Redactor:
+        """Knows the keys of the agents of a session, so that none gets into a record, whoever says it."""
+        staff = self.staffs.get(session.id)
+        found = staff.fleet.agents.values() if staff else ()
+        names = sorted({one.manifest.secret for one in found} - {""})
+        return Redactor(value for name in names if (value := self._value(name)))
+
+    def _value(self, name: str) -> str | None:
+        try:
+            return self.agents.secret(name)
+        except BullpenError:
+            return None  # whose key it is cannot have it either, and is told why when it begins
 
     async def _text(self, session: ImproveSession, errand: Errand) -> str:
         """The errand's words, with what earlier sessions of the project left; who takes part is told."""
@@ -181,4 +200,5 @@ class Crew:
             tried=errand.tried,
             allow_unsafe=errand.allow_unsafe,
             limits=self.means.test_limits(),
+            redactor=self._redactor(session),
         )

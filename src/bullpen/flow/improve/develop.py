@@ -30,13 +30,16 @@ MOST_TAKES = 10  # homes an attempt may be begun in with records of its own
 
 @dataclass(frozen=True, slots=True)
 class WorkOrder:
-    """Work on one item from one commit. ``take`` counts homes that died over an attempt."""
+    """Work on one item from one commit. ``take`` counts homes that died over an attempt; ``attempts`` is how many there
+    may be, 0 for as many as are set.
+    """
 
     session: str
     item: str
     wave: int
     tip: str
     take: int = 0
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,12 @@ async def develop(means: Means, crew: Crew, one: Commission) -> Developed:
     recipes = candidates(one.draft, means.recipes, one.session.options)
     errand = await _errand(means, one, worktree, recipes)
     wanted = Wanted(
-        Phase.DEVELOP, one.draft.concern.value, one.draft.path, tried=frozenset(one.feedback.agents)
+        Phase.DEVELOP,
+        one.draft.concern.value,
+        one.draft.path,
+        tried=frozenset(one.feedback.agents),
+        rule=one.draft.rule,
+        by_recipe=bool(one.draft.recipe),
     )
     done = await give(crew, one.session, errand, wanted)
     result = done.result

@@ -10,6 +10,7 @@ from bullpen.domain.errors import AWAY, BullpenError, Conflict
 from bullpen.domain.events.team import AgentQuarantined
 from bullpen.domain.money import Money
 from bullpen.domain.task import TaskState
+from bullpen.domain.tuning import kind_of_work
 from bullpen.flow.improve.crew import Crew, Errand
 from bullpen.flow.improve.routing import Ask, Chosen, CrewMember, Phase, Wanted, route
 from bullpen.flow.improve.session import ImproveSession
@@ -61,6 +62,8 @@ async def give(crew: Crew, session: ImproveSession, errand: Errand, wanted: Want
         LimitExceeded: the session's budget is used up.
     """
     desk = _Desk(crew, session, await crew.staff(session), errand, wanted.phase)
+    routes = session.tuned.routes
+    wanted = replace(wanted, order=routes.get(kind_of_work(wanted.phase, wanted.kind), ()))
     last: Done | None = None
     for number in numbers_of(errand.attempt):
         chosen = await _choose(desk, Ask(session.id, errand.task, number, wanted))
@@ -99,10 +102,11 @@ def ruling_of(result: AgentResult) -> str:
 async def _choose(desk: _Desk, ask: Ask) -> Chosen | NoChoice:
     """Who does it; waits while all who could are busy."""
     means, staff = desk.crew.means, desk.staff
-    patience = time.monotonic() + means.settings.agent_seconds
+    seconds = desk.crew.seconds(desk.session)
+    patience = time.monotonic() + seconds
     while True:
         async with means.database.transaction(means.actor) as uow:
-            since = now() - means.settings.agent_seconds
+            since = now() - seconds
             chosen = await route(uow, staff.members, ask, staff.away(), since)
         if isinstance(chosen, Chosen) or chosen.hopeless or time.monotonic() > patience:
             return chosen

@@ -1,7 +1,7 @@
 """Plan: findings become work items in an order, and a tree of tasks people can follow."""
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -52,6 +52,7 @@ from bullpen.work.actions.items import propose_items, record_broken_dependency
 from bullpen.work.actions.tasks import add_tasks
 from bullpen.work.queries import get_item, list_items
 
+Hands = Callable[[str, str, str], bool]  # whether somebody works without a recipe, by concern, path and rule
 DAY = 86_400
 MOST_STORED = 2000  # items kept for people to see; the findings behind the rest are in the report
 PHASES = (
@@ -60,6 +61,11 @@ PHASES = (
     ("review", "reviewer", "review the change"),
     ("judge", "judge", "judge the evidence"),
 )
+
+
+def nobody(_concern: str, _path: str, _rule: str) -> bool:
+    """There are recipes, and nobody who could do without."""
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +104,12 @@ async def plan(
     opened: Opened,
     options: ImproveOptions,
     enough: int = MOST_STORED,
+    hands: Hands = nobody,
 ) -> Planned:
     """Generate, validate, prioritise and order items; store them with their tasks. Items stored before stay as they are.
 
-    With ``enough`` ready ones it ends, so that work can begin; the next plan makes items of the other findings.
+    With ``enough`` ready ones it ends, so that work can begin; the next plan makes items of the other findings. What no
+    recipe mends is ready where there are ``hands`` for it.
     """
     async with means.database.view(means.actor) as uow:
         findings = await findings_queries.list_findings(uow, session_id, "before")
@@ -119,13 +127,13 @@ async def plan(
     try:
         knowledge = await _know(means, session_id, opened, worktree.path)
         facts = Known(worktree.path, knowledge.imports, knowledge.coverage, weights, told)
-        deeds = _deeds(means.recipes, options)
+        deeds = _deeds(means.recipes, options, hands)
         settled = await settle_findings(session_id, asked, stored, facts, deeds)
-        terms = _Terms(options, refused, settled)
+        terms = _Terms(options, refused, settled, hands)
         items = _items(means.recipes, session_id, wanted, knowledge, terms)
         taken = sum(item.state not in (ItemState.PROPOSED, ItemState.REJECTED) for item in stored)
         by_fingerprint = {found.fingerprint: found for found in wanted}
-        asking = Asking(means, session_id, worktree.path, options, by_fingerprint)
+        asking = Asking(means, session_id, worktree.path, options, by_fingerprint, hands)
         chosen = await choose_fitting(asking, items, max(options.max_items - taken, 0), enough)
     finally:
         await release_worktree(worktree)
@@ -168,8 +176,10 @@ def _line_counts(root: Path, paths: Sequence[str]) -> dict[str, int]:
     return {path: (root / path).read_bytes().count(b"\n") + 1 for path in paths}
 
 
-def _deeds(recipes: Catalogue, options: ImproveOptions) -> Deeds:
+def _deeds(recipes: Catalogue, options: ImproveOptions, hands: Hands) -> Deeds:
     def acts(finding: Finding) -> bool:
+        if hands(finding.concern.value, finding.place.path, finding.rule):
+            return True
         fitting = _fitting(recipes, finding.rule, finding.fix)
         return any(_is_allowed(one, finding.rule, options) for one in fitting)
 
@@ -183,6 +193,7 @@ class _Terms:
     options: ImproveOptions
     refused: Mapping[str, str]
     settled: Settled
+    hands: Hands
 
 
 def _items(
@@ -202,7 +213,7 @@ def _items(
     for word, draft in drafts:
         validation = validate_item(draft, known.counts, seen)
         seen.update(dict.fromkeys(draft.fingerprints, draft.id))
-        state, reason = _state(draft, recipes, terms.options)
+        state, reason = _state(draft, recipes, terms.options, terms.hands)
         if state is ItemState.READY and (before := terms.refused.get(refusal_key(draft))):
             state, reason = ItemState.PROPOSED, f"{REFUSED_BEFORE}{before}; name it with --only to try again"
         priority = prioritise(draft, _facts(draft, known))
@@ -243,7 +254,11 @@ def _is_allowed(recipe: Recipe, rule: str, options: ImproveOptions) -> bool:
     return recipe.applicability is Applicability.SAFE or unsafe
 
 
-def _state(draft: ItemDraft, recipes: Catalogue, options: ImproveOptions) -> tuple[ItemState, str]:
+def _state(
+    draft: ItemDraft, recipes: Catalogue, options: ImproveOptions, hands: Hands = nobody
+) -> tuple[ItemState, str]:
+    if not draft.recipe and hands(draft.concern.value, draft.path, draft.rule):
+        return ItemState.READY, ""
     if not draft.recipe:
         return ItemState.PROPOSED, "no recipe knows this rule; it needs a person or a language model"
     if candidates(draft, recipes, options):
@@ -272,6 +287,7 @@ class Asking:
     root: Path
     options: ImproveOptions
     findings: Mapping[str, Finding]  # by fingerprint
+    hands: Hands = nobody
 
     def sites(self, draft: ItemDraft) -> tuple[Site, ...]:
         """Where an item's findings are."""
@@ -342,16 +358,20 @@ async def _fitting_sites(asking: Asking, draft: ItemDraft) -> tuple[Site, ...]:
 
 async def _asked(asking: Asking, item: WorkItem, wanted: bool) -> list[WorkItem]:
     """The item as a recipe can mend it; the sites where none can become an item that waits for somebody else."""
-    if item.state is not ItemState.READY or not wanted:
+    if item.state is not ItemState.READY or not wanted or not item.draft.recipe:
         return [item]
     recipes = candidates(item.draft, asking.means.recipes, asking.options)
     if sites := await _fitting_sites(asking, item.draft):
         fitting, *rest = asking.divided(item, sites)
-        return [fitting, *(_declined(one, recipes) for one in rest)]
-    return [_declined(item, recipes)]
+        return [fitting, *(_declined(asking, one, recipes) for one in rest)]
+    return [_declined(asking, item, recipes)]
 
 
-def _declined(item: WorkItem, recipes: Sequence[Recipe]) -> WorkItem:
+def _declined(asking: Asking, item: WorkItem, recipes: Sequence[Recipe]) -> WorkItem:
+    """What is left to somebody who needs no recipe, if there is anybody; the item then names none."""
+    draft = item.draft
+    if asking.hands(draft.concern.value, draft.path, draft.rule):
+        return replace(item, draft=replace(draft, recipe=""))
     names = ", ".join(recipe.name for recipe in recipes)
     reason = f"{names} looked at it and declined: its conditions are not met; it needs a person or a language model"
     return replace(item, state=ItemState.PROPOSED, reason=reason)
@@ -413,7 +433,7 @@ def _item_tasks(session_id: SessionId, root: TaskId, position: int, item: WorkIt
             "item",
             "lead",
             depends_on=after,
-            capabilities=(f"recipe:{item.draft.recipe}",),
+            capabilities=(f"recipe:{item.draft.recipe}",) if item.draft.recipe else (),
             acceptance=item.draft.acceptance,
             complexity=complexity,
             position=position,

@@ -4,7 +4,7 @@ The choice is made by ``flow.schedule`` from a snapshot, without a model. It is 
 that was interrupted goes on with the agent it had.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import PurePosixPath
@@ -14,9 +14,10 @@ from bullpen.agents.discovery import Key, Registration
 from bullpen.domain.finding import Concern
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.verdict import Ruling
-from bullpen.flow.improve.plan import item_task
+from bullpen.flow.improve.plan import Hands, item_task
 from bullpen.flow.schedule.assign import assign
 from bullpen.flow.schedule.base import Agent, Choice, Job, NoChoice, Policy
+from bullpen.flow.schedule.fairness import Usage, fair_order
 from bullpen.flow.teams.actions import (
     HALF_LIFE,
     Given,
@@ -31,8 +32,11 @@ from bullpen.flow.teams.queries import (
     count_running,
     list_attempts,
     list_records,
+    seconds_used,
     skill_of,
 )
+from bullpen.flow.wishes.actions import drop_wish, keep_wish
+from bullpen.flow.wishes.queries import Wish, list_wishes
 from bullpen.kernel.clock import now
 from bullpen.kernel.storage.unit_of_work import UnitOfWork
 
@@ -53,6 +57,10 @@ ROLES: Mapping[str, Phase] = {
 KINDS = frozenset(one.value for one in Concern)
 RULING = frozenset({Phase.REVIEW, Phase.JUDGE})
 GENERAL, SPECIAL, NEAR = 0.7, 0.8, 0.05  # declared skill: at any kind, at a named one, of a nearer namespace
+ABOUT_RULE = "rule:"  # a capability such as rule:ruff:b006 narrows an agent to items of the rules it names
+BY_RULES = "playbook:"  # models that know recipes and nothing else
+HERE = "here"  # the place of the checkout that an attempt works in
+TURNS_SECONDS = 3600.0  # how far back it counts who had an agent, where several sessions want it
 AT_ONCE = 64  # jobs a role of the roster takes side by side; what holds them up is their model
 LONGEST_ID, LONGEST_PERFORMER = 80, 200
 # Curiosity of a whole deviation: who was added for a kind of work is tried before one who is known to do it well,
@@ -65,7 +73,8 @@ class CrewMember:
     """Somebody who may be given work: a role of the roster, or an agent of the fleet (``key``).
 
     ``performer`` is whose record outcomes count for: a role with another model, or a program with other bytes, is
-    another performer. ``namespace`` is the part of the repository it works on, empty for all of it.
+    another performer. ``namespace`` is the part of the repository it works on, empty for all of it. ``by_rules`` thinks
+    with recipes alone.
     """
 
     id: str
@@ -74,6 +83,8 @@ class CrewMember:
     capacity: int = AT_ONCE
     key: Key | None = None
     namespace: str = ""
+    by_rules: bool = False
+    here: bool = True  # its work is done where the checkout is
 
     def covers(self, path: str) -> bool:
         """Whether it works on this part of the repository."""
@@ -89,13 +100,19 @@ class CrewMember:
             return None
         return (SPECIAL if named else GENERAL) + (NEAR if self.namespace else 0.0)
 
+    def knows(self, rule: str) -> bool:
+        """Whether it takes items about a rule: about any, unless it names some."""
+        named = {one.removeprefix(ABOUT_RULE) for one in self.capabilities if one.startswith(ABOUT_RULE)}
+        return not named or rule.lower() in named
+
 
 def role_member(card: Card, model: str, *, own: bool) -> CrewMember:
     """A role; ``own`` if the repository brought it, which may not rule on changes then."""
     phase = ROLES.get(card.name)
     offered = {*card.capabilities, phase} if phase else set(card.capabilities)
     ruling = RULING if own and phase is None else frozenset[Phase]()
-    return CrewMember(card.name, f"{card.name}+{model}"[:LONGEST_PERFORMER], frozenset(offered - ruling))
+    performer = f"{card.name}+{model}"[:LONGEST_PERFORMER]
+    return CrewMember(card.name, performer, frozenset(offered - ruling), by_rules=model.startswith(BY_RULES))
 
 
 def fleet_member(one: Registration, *, trusted: bool) -> CrewMember:
@@ -106,18 +123,26 @@ def fleet_member(one: Registration, *, trusted: bool) -> CrewMember:
     name = whole if len(whole) <= LONGEST_ID else f"{one.name}@{one.revision}"
     performer = f"{one.name}+{one.revision}"
     key = (one.namespace, one.name)
-    return CrewMember(name, performer, offered, manifest.limits.concurrency, key, one.namespace)
+    here = manifest.kind != "remote"
+    return CrewMember(name, performer, offered, manifest.limits.concurrency, key, one.namespace, here=here)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Somebody for one phase of an item. ``not_by`` took part in the work and may not; ``tried`` have failed at it."""
+    """Somebody for one phase of an item. ``not_by`` took part in the work and may not; ``tried`` have failed at it.
+
+    ``rule`` is the rule the item is about. Where no recipe covers it (``by_recipe`` is false), who only knows recipes is
+    asked if there is nobody else. ``order`` is what earlier sessions taught: agents that surely do better come first.
+    """
 
     phase: Phase
     kind: str
     path: str
     not_by: frozenset[str] = frozenset()
     tried: frozenset[str] = frozenset()
+    rule: str = ""
+    by_recipe: bool = True
+    order: tuple[str, ...] = ()
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -137,25 +162,52 @@ class Snapshot:
 def agents_for(members: Collection[CrewMember], wanted: Wanted, seen: Snapshot) -> list[Agent]:
     """Those who offer what is wanted, as the scheduler sees them. A record is one of this kind of work alone."""
     agents: list[Agent] = []
-    for one, skill in _able(members, wanted):
+    for one, skill in _in_order(_able(members, wanted), wanted.order):
         past = seen.records.get(one.performer)
         agent = Agent(
             one.id,
             dict.fromkeys(wanted.capabilities, skill),
             one.capacity,
             seen.loads.get(one.id, 0),
+            place=HERE if one.here else "",
             available=one.id not in seen.away,
         )
         agents.append(_with_record(agent, past, wanted) if past else agent)
     return agents
 
 
-def _able(members: Collection[CrewMember], wanted: Wanted) -> Iterator[tuple[CrewMember, float]]:
+def _able(members: Collection[CrewMember], wanted: Wanted) -> list[tuple[CrewMember, float]]:
     """Those who offer what is wanted, with the skill they declare."""
-    for one in members:
-        skill = one.declared(wanted.phase, wanted.kind) if one.covers(wanted.path) else None
-        if skill is not None:
-            yield one, skill
+    able = [
+        (one, skill)
+        for one in members
+        if one.covers(wanted.path)
+        and one.knows(wanted.rule)
+        and (skill := one.declared(wanted.phase, wanted.kind)) is not None
+    ]
+    thinking = [] if wanted.by_recipe else [(one, skill) for one, skill in able if not one.by_rules]
+    return thinking or able
+
+
+def _in_order(
+    able: Sequence[tuple[CrewMember, float]], order: Sequence[str]
+) -> list[tuple[CrewMember, float]]:
+    """The same, where who comes earlier in the order is believed at least what those behind it declare."""
+    skills = {one.id: skill for one, skill in able}
+    ranked = [name for name in order if name in skills]
+    best_first = sorted((skills[name] for name in ranked), reverse=True)
+    skills |= dict(zip(ranked, best_first, strict=True))
+    return [(one, skills[one.id]) for one, _ in able]
+
+
+def hands_without_recipe(members: Collection[CrewMember]) -> Hands:
+    """Who is there that can change code without a recipe: asked by concern, path and rule of an item."""
+
+    def there(concern: str, path: str, rule: str) -> bool:
+        wanted = Wanted(Phase.DEVELOP, concern, path, rule=rule, by_recipe=False)
+        return any(not one.by_rules for one, _ in _able(members, wanted))
+
+    return there
 
 
 def _with_record(agent: Agent, past: TrackRecord, wanted: Wanted) -> Agent:
@@ -184,11 +236,17 @@ def choose(
         uow.actor.organization_id,
         ask.session,
         submitted_at=at,
+        place=_place(members, wanted),
         not_by=wanted.not_by,
         tried=wanted.tried,
     )
     round_ = assign(agents_for(members, wanted, seen), [job], at, POLICY)
     return (*round_.placed, *round_.waiting)[0]
+
+
+def _place(members: Collection[CrewMember], wanted: Wanted) -> str:
+    """Where the work is, if it is not the same for all who could do it."""
+    return HERE if any(not one.here for one, _ in _able(members, wanted)) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,9 +270,16 @@ async def route(
         return Chosen(given_again(kept), ended=kept.state is not AttemptState.RUNNING)
     at = now()
     seen = await _look(uow, members.values(), ask.wanted, away, since)
-    choice = choose(uow, members.values(), ask, seen, at)
+    wish = _wish(ask, away, at)
+    wishes = await list_wishes(uow, at)
+    others = [one for one in wishes if one.key != wish.key]
+    choice = await _in_turn(uow, members, ask, seen, others, at)
     if isinstance(choice, NoChoice):
+        if not choice.hopeless:
+            await keep_wish(uow, wish, at)
         return choice
+    if len(others) < len(wishes):
+        await drop_wish(uow, wish)
     for one in known:
         if one.state is AttemptState.RUNNING:  # begun in a home that is gone
             await give_up_lost(uow, ask.session, one)
@@ -222,6 +287,60 @@ async def route(
     given = Given(ask.task, ask.number, choice.agent, ask.wanted.capabilities, choice.reason, performer)
     await assign_task(uow, ask.session, given)
     return Chosen(given)
+
+
+async def _in_turn(
+    uow: UnitOfWork,
+    members: Mapping[str, CrewMember],
+    ask: Ask,
+    seen: Snapshot,
+    others: Sequence[Wish],
+    at: float,
+) -> Choice | NoChoice:
+    """Who does it, where nobody else has a better claim: sessions that wait for the same agent get it by turns."""
+    passed: frozenset[str] = frozenset()
+    while True:
+        wanted = replace(ask.wanted, not_by=ask.wanted.not_by | passed)
+        choice = choose(uow, members.values(), replace(ask, wanted=wanted), seen, at)
+        if isinstance(choice, NoChoice):
+            why = f"Others that wait for {', '.join(sorted(passed))} have had less of it."
+            return NoChoice(ask.task, why) if passed else choice
+        if await _has_turn(uow, members[choice.agent], choice, ask, others):
+            return choice
+        passed |= {choice.agent}
+
+
+async def _has_turn(
+    uow: UnitOfWork, member: CrewMember, choice: Choice, ask: Ask, others: Sequence[Wish]
+) -> bool:
+    """Whether the agent has room for this attempt and for all of other sessions that go first: who used less of it."""
+    rivals = [one for one in others if one.session != ask.session and _could_do(member, one)]
+    free = choice.capacity - choice.load
+    if free > len(rivals):
+        return True
+    at = now()
+    usage = Usage(sessions=await seconds_used(uow, member.id, at - TURNS_SECONDS, at))
+    jobs = [_job_of(uow, one) for one in (*rivals, _wish(ask, (), at))]
+    return any((one.task, one.attempts) == (ask.task, ask.number) for one in fair_order(jobs, usage)[:free])
+
+
+def _could_do(member: CrewMember, wish: Wish) -> bool:
+    phase, kind = wish.capabilities
+    able = member.covers(wish.path) and member.knows(wish.rule) and member.id not in wish.not_by
+    return able and member.declared(Phase(phase), kind) is not None
+
+
+def _job_of(uow: UnitOfWork, wish: Wish) -> Job:
+    organization = uow.actor.organization_id
+    job = Job(wish.task, wish.capabilities, organization, wish.session)
+    return replace(job, submitted_at=wish.since, attempts=wish.number)
+
+
+def _wish(ask: Ask, away: Collection[str], at: float) -> Wish:
+    wanted = ask.wanted
+    without = wanted.not_by | wanted.tried | frozenset(away)
+    words = (wanted.capabilities, wanted.path, wanted.rule)
+    return Wish(ask.session, ask.task, ask.number, *words, without, at)
 
 
 async def _look(

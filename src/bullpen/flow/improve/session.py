@@ -11,7 +11,9 @@ from pydantic import TypeAdapter
 from bullpen.domain.events.fleet import WorkerDisqualified
 from bullpen.domain.ids import SessionId
 from bullpen.domain.money import Money
+from bullpen.domain.session import Session
 from bullpen.domain.test_report import Coverage, TestReport
+from bullpen.domain.tuning import Tuned
 from bullpen.flow.approve import approved_rules
 from bullpen.flow.improve.away import HOME, bring_reports, environment_here, is_away, opened_here
 from bullpen.flow.improve.look import Moment, has_report, read_report
@@ -29,6 +31,8 @@ from bullpen.vcs.worktrees import prune_worktrees
 
 OPENED: TypeAdapter[Opened] = TypeAdapter(Opened)
 ENVIRONMENT: TypeAdapter[Environment] = TypeAdapter(Environment)
+TUNED: TypeAdapter[Tuned] = TypeAdapter(Tuned)
+TUNED_FACT = "tuned"  # the settings a session began with; they stay the same over all its runs and processes
 
 
 @dataclass(slots=True)
@@ -51,6 +55,7 @@ class ImproveSession:
     away: bool = False  # its files are in another home; commits come and go by the exchange
     run: str = ""
     fits: bool = False  # the tests were run here and came out as they did where it was begun
+    tuned: Tuned = field(default_factory=Tuned)
 
     @property
     def mirror(self) -> Path:
@@ -158,6 +163,20 @@ async def remember(means: Means, session_id: SessionId, opened: Opened, environm
         )
 
 
+async def tune(means: Means, session_id: SessionId) -> None:
+    """Settle once which of the adapted settings a session has."""
+    async with means.database.transaction(means.actor) as uow:
+        if TUNED_FACT not in (await queries.get_session(uow, session_id)).metadata:
+            tuned = await means.adapt(uow, session_id, means.as_set())
+            await note_facts(uow, session_id, **{TUNED_FACT: dump(TUNED, tuned)})
+
+
+def tuned_of(means: Means, stored: Session) -> Tuned:
+    """The settings a session has; those that are set, where it began before any were kept."""
+    kept = stored.metadata.get(TUNED_FACT)
+    return load(TUNED, kept) if kept else means.as_set()
+
+
 async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     async with means.database.view(means.actor) as uow:
         stored = await queries.get_session(uow, session_id)
@@ -181,4 +200,7 @@ async def _load(means: Means, session_id: SessionId) -> ImproveSession:
     asked = options_of(stored)
     options = replace(asked, approve=(*asked.approve, *approved))
     run = stored.metadata.get("run", "")
-    return ImproveSession(session_id, options, opened, tests, stored.created_at, away=away, run=run)
+    tuned = tuned_of(means, stored)
+    return ImproveSession(
+        session_id, options, opened, tests, stored.created_at, away=away, run=run, tuned=tuned
+    )

@@ -134,6 +134,19 @@ async def count_running(uow: UnitOfWork, since: float) -> Mapping[str, int]:
     return {agent: int(count) for agent, count in await uow.fetch(statement)}
 
 
+async def seconds_used(uow: UnitOfWork, agent: str, since: float, at: float) -> Mapping[str, float]:
+    """How long an agent has worked for each session since a moment, up to ``at``; what runs counts until then."""
+    uow.actor.require(Scope.READ)
+    row = tables.attempt.c
+    end = case((row.ended_at > 0, row.ended_at), else_=at)
+    statement = (
+        select(row.session_id, func.sum(end - row.started_at))
+        .where(row.organization_id == uow.actor.organization_id, row.agent == agent, row.started_at >= since)
+        .group_by(row.session_id)
+    )
+    return {session: float(seconds) for session, seconds in await uow.fetch(statement)}
+
+
 async def list_records(
     uow: UnitOfWork, skill: str = "", performers: Collection[str] | None = None
 ) -> Sequence[TrackRecord]:

@@ -44,8 +44,8 @@ from bullpen.flow.improve.plan import (
     propose_rest,
     root_task,
 )
-from bullpen.flow.improve.routing import phase_tasks, settle_landing
-from bullpen.flow.improve.session import OPENED, remember
+from bullpen.flow.improve.routing import hands_without_recipe, phase_tasks, settle_landing
+from bullpen.flow.improve.session import OPENED, remember, tune, tuned_of
 from bullpen.flow.improve.wanted import require_wanted
 from bullpen.flow.items.refusals import with_refusal
 from bullpen.flow.steer import cancelled_items, give_tasks, in_order
@@ -102,10 +102,11 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """A wave's items; none where no item is left or a person paused the session."""
+    """A wave's items; none where no item is left or a person paused the session. ``attempts`` each may be tried."""
 
     items: tuple[str, ...]
     paused: bool = False
+    attempts: int = 0
 
 
 ENDED: TypeAdapter[Ended] = TypeAdapter(Ended)
@@ -128,6 +129,8 @@ async def improve(bench: Bench, argument: str) -> Json:
     async with means.database.transaction(means.actor) as uow:
         run = (await session_queries.get_session(uow, session_id)).metadata.get("run", "0")
         await note_facts(uow, session_id, run_ended=run)
+    async with means.database.transaction(means.actor) as uow:
+        await means.learn(uow, session_id)
     return ENDED.dump_python(ended, mode="json")
 
 
@@ -194,7 +197,7 @@ async def _wave(bench: Bench, session_id: SessionId, place: Place) -> Place:
     chosen = await _step(f"choose-{wave}", Chosen, partial(_chosen, bench, session_id, wave, tip))
     if not chosen.items:
         return replace(place, ended=True, paused=chosen.paused)
-    results = await _work(session_id, wave, tip, chosen.items)
+    results = await _work(session_id, wave, tip, chosen)
     await require_wanted(bench.means, session_id)
     return Place(
         await _step(f"land-{wave}", str, partial(_land, bench, session_id, wave, tip, results)), wave + 1
@@ -208,6 +211,7 @@ async def _open(bench: Bench, session_id: SessionId) -> Opened:
     require_here(means, stored.metadata)
     if "opened" in stored.metadata:  # a run before this one: it goes on from the same commit
         return load(OPENED, stored.metadata["opened"])
+    await tune(means, session_id)
     opened = await open_repository(means, session_id, options_of(stored))
     started = now()
     environment = await _environment(bench, session_id, opened)
@@ -273,7 +277,9 @@ async def _look(bench: Bench, session_id: SessionId, moment: Moment) -> Looked:
 
 async def _plan(bench: Bench, session_id: SessionId, enough: int = MOST_STORED) -> Planned:
     session = await bench.sessions.get(session_id)
-    return await plan(bench.means, session_id, session.opened, session.options, enough)
+    staff = await bench.crew.staff(session)
+    hands = hands_without_recipe(staff.members.values())
+    return await plan(bench.means, session_id, session.opened, session.options, enough, hands)
 
 
 async def _chosen(bench: Bench, session_id: SessionId, wave: int, tip: str) -> Chosen:
@@ -293,14 +299,16 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
         tasks = await queries.list_tasks(uow, session_id)
     if stored.paused:
         return Chosen((), paused=True)
+    tuned = tuned_of(means, stored)
+    attempts = tuned.retries + 1
     begun = tuple(item.id for item in items if item.state is ItemState.IN_PROGRESS)
     if begun:  # chosen before a crash, which came before the choice was kept
-        return Chosen(begun)
+        return Chosen(begun, attempts=attempts)
     cancelled = cancelled_items(tasks)
     ready = [item for item in items if item.state is ItemState.READY]
     waiting = in_order([item for item in ready if item.id not in cancelled], tasks)
     ended = frozenset(item.id for item in items) - {item.id for item in waiting}
-    size = min(means.settings.batch, 4**wave)
+    size = min(tuned.parallel, 4**wave)
     opened = (await bench.sessions.get(session_id)).opened
     ground = await read_ground(Path(opened.mirror), opened.base, waiting)
     mapped = choose_wave(declare(waiting, ground, means.recipes), ended, size, ground.imports, _apart(stored))
@@ -319,7 +327,7 @@ async def _choose(bench: Bench, session_id: SessionId, wave: int, tip: str) -> C
         if chosen:
             await record_wave(uow, session_id, mapped)
             uow.record(session_id, WaveStarted(wave, tip, tuple(item.id for item in chosen)))
-    return Chosen(tuple(item.id for item in chosen))
+    return Chosen(tuple(item.id for item in chosen), attempts=attempts)
 
 
 def _apart(stored: Session) -> frozenset[tuple[ItemId, ItemId]]:
@@ -327,15 +335,15 @@ def _apart(stored: Session) -> frozenset[tuple[ItemId, ItemId]]:
     return frozenset(load(PAIRS, stored.metadata.get("apart", "[]")))
 
 
-async def _work(session_id: SessionId, wave: int, tip: str, chosen: Sequence[str]) -> list[ItemResult]:
+async def _work(session_id: SessionId, wave: int, tip: str, chosen: Chosen) -> list[ItemResult]:
     runs = [
         await start_child(
             "work_item",
             f"{session_id}:{wave}:{item}",
-            dump(ORDER, WorkOrder(session_id, item, wave, tip)),
+            dump(ORDER, WorkOrder(session_id, item, wave, tip, attempts=chosen.attempts)),
             shared=True,
         )
-        for item in chosen
+        for item in chosen.items
     ]
     return [RESULT.validate_python(await run.result()) for run in runs]
 

@@ -100,7 +100,7 @@ async def work_item(bench: Bench, argument: str) -> Json:
     order = load(ORDER, argument)
     feedback = Feedback()
     refused: _Tried | None = None
-    for attempt in range(1, bench.means.settings.attempts + 1):
+    for attempt in range(1, (order.attempts or bench.means.settings.attempts) + 1):
         tried = await step(
             f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback), retries=AGAIN
         )
