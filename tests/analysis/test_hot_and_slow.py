@@ -28,7 +28,7 @@ async def test_a_busy_file_that_is_hard_to_follow_is_a_hot_spot(make_tree, sandb
     tree = make_tree({"app/core.py": HARD, "app/calm.py": HARD, "app/easy.py": EASY, "tests/test_x.py": HARD})
     churn = {"app/core.py": 41, "app/calm.py": 3, "app/easy.py": 50, "tests/test_x.py": 90, "gone.py": 80}
     (seen,) = await look("hot_spots", replace(tree, churn=churn), sandbox)
-    assert (seen.place.path, seen.place.line, seen.place.symbol) == ("app/core.py", 28, "two")
+    assert (seen.place.path, seen.place.line, seen.place.symbol) == ("app/core.py", 27, "two")
     assert seen.severity is Severity.MEDIUM
     assert seen.message == (
         "This file changed in 41 commits within a year and has 72 ways through its 2 functions; "

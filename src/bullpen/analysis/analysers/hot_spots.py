@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bullpen.analysis.analysers.lizard import ANALYSER as LIZARD
+from bullpen.analysis.analysers.lizard import LIMIT
 from bullpen.analysis.base import Reach, SourceTree
 from bullpen.analysis.tools import batches, names_back, python_module, run_tool, tool_version
 from bullpen.analysis.where import Role, role_of
@@ -19,7 +20,6 @@ from bullpen.sandbox.base import Sandbox
 
 LEAST_COMMITS = 12  # in a year: once a month
 _LEAST_COMPLEXITY = 60  # all ways through all functions of the file
-_HARD = 10  # McCabe 1976: a function beyond this should be split
 _OFTEN = 40
 _MOST_SUSPECTS = 20
 _MOST_FOUND = 5  # a list of all that is busy says nothing
@@ -78,7 +78,7 @@ def _read(table: str) -> Iterator[tuple[str, _Function]]:
 
 
 def _is_hard(functions: Sequence[_Function]) -> bool:
-    return _total(functions) >= _LEAST_COMPLEXITY and _hardest(functions).complexity > _HARD
+    return _total(functions) >= _LEAST_COMPLEXITY and _hardest(functions).complexity > LIMIT
 
 
 def _total(functions: Sequence[_Function]) -> int:
