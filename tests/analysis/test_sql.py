@@ -33,6 +33,7 @@ NEAR_MISSES = [
     "SELECT id FROM orders WHERE shop_id NOT IN (1, 2);\n",
     "CREATE VIEW paid AS SELECT id, total FROM orders;\n",
     "CREATE VIEW paid AS WITH o AS (SELECT id FROM orders) SELECT * FROM o;\n",
+    "CREATE VIEW paid AS SELECT * FROM all_orders(true);\n",
     "CREATE VIEW n AS SELECT count(*) FROM orders;\n",
     "GRANT SELECT ON orders TO PUBLIC;\n",
     "DROP TABLE IF EXISTS orders;\nCREATE TABLE orders (id int);\n",

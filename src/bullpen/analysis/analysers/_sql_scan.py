@@ -135,7 +135,10 @@ def has_star(query: exp.Expr | None) -> bool:
         if each
     ]
     stars = any(isinstance(each, exp.Star) for each in query.expressions)
-    return stars and any(isinstance(each, exp.Table) and each.name not in own for each in tables)
+    return stars and any(
+        isinstance(each, exp.Table) and isinstance(each.this, exp.Identifier) and each.name not in own
+        for each in tables
+    )
 
 
 def is_required(action: exp.Expr) -> bool:

@@ -22,9 +22,7 @@ _MIGRATION = re.compile(
     r"(?:^|/)(?:migrations?|alembic|flyway|liquibase|changelogs?)/|(?:^|/)[VU]?\d{3,}_+[^/]*$|(?:^|/)V\d+__",
     re.IGNORECASE,
 )
-_WORTH_READING = (
-    r"\b(?:delete|update|grant|drop|view|alter)\b|\bnot\s+in\b|(?:=|<>|!=)\s*null\b"
-)
+_WORTH_READING = r"\b(?:delete|update|grant|drop|view|alter)\b|\bnot\s+in\b|(?:=|<>|!=)\s*null\b"
 _LONGEST = 512 * 1024  # bytes; longer files are dumps of data
 
 
