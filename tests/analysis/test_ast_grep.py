@@ -83,6 +83,23 @@ async def test_a_comment_with_the_rule_silences_it_on_its_line_or_the_next(
     assert [each.place.line for each in seen] == lines
 
 
+@pytest.mark.req("ROA-02")
+async def test_pages_are_looked_at_and_can_say_that_it_is_meant(
+    make_tree: MakeTree, sandbox: Sandbox
+) -> None:
+    page = '<html lang="en">\n<img src="a.png">\n<!-- bullpen: ignore[html-img-without-alt] -->\n<img src="b.png">\n'
+    files = {
+        "web/index.html": page,
+        "old.HTM": page,
+        "tests/page.html": page,
+        "dump.html": f"{page}{'x' * 6000}",
+    }
+    seen = await look(make_tree(files), sandbox)
+    assert [(each.rule, str(each.place)) for each in seen] == [
+        ("ast-grep:html-img-without-alt", "web/index.html:2")
+    ]
+
+
 async def test_names_and_bytes_of_any_kind(make_tree: MakeTree, sandbox: Sandbox) -> None:
     odd = os.fsdecode(b"a b\n\xff-c.py")
     tree = make_tree({odd: b"x = '\xff\xc3' + json.loads(json.dumps(y))\n", "-x.py": COPY})

@@ -23,11 +23,10 @@ def finding(rule="ruff:F821", severity=Severity.HIGH, symbol="f", message="Undef
 
 
 @pytest.mark.req("ROA-01")
-def test_the_cards_that_come_with_the_package_cover_seven_concerns():
+def test_the_cards_that_come_with_the_package_cover_every_concern():
     personas = load_personas()
-    assert {persona.name for persona in personas} == {
-        "security", "performance", "architecture", "qa", "documentation", "maintainability", "operations",
-    }  # fmt: skip
+    assert {persona.name for persona in personas} == {concern.value for concern in Concern}
+    assert all(persona.name == persona.concern for persona in personas)
     assert all(persona.analysers and persona.instructions for persona in personas)
 
 

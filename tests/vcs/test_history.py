@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from bullpen.vcs.history import read_history
+from bullpen.vcs.history import count_commits, read_history
 
 pytestmark = pytest.mark.req("GIT-01")
 
@@ -35,3 +35,14 @@ async def test_only_what_is_young_enough(user):
     head = user.git("rev-parse", "HEAD")
     history = await read_history(user.path / ".git", head, since=1_800_000_000)
     assert (history.files, history.commits, history.complete) == ({}, 0, True)
+
+
+async def test_commits_of_a_year_are_counted_back_from_the_commit(user):
+    user.write(os.fsdecode(b"caf\xe9\n.py"), "1\n")
+    head = user.commit("third")
+    path = user.path / ".git"
+    counted = await count_commits(path, head, days=365)
+    full = await read_history(path, head)
+    assert counted == {each.path: each.commits for each in full.files.values()}
+    assert counted["a.py"] == 2
+    assert (await count_commits(path, head, days=365, most=1)) == {os.fsdecode(b"caf\xe9\n.py"): 1}

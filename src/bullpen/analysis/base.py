@@ -18,11 +18,18 @@ class SourceTree:
 
     ``files`` maps the path of every tracked regular file (no symlinks, no submodules, no LFS pointers, no file above
     the size limit) to its git blob hash. Paths use ``/`` and are relative to ``root``.
+
+    What else may be known of it, each empty or None where nobody measured it: ``churn`` counts the commits of each path
+    within a year, ``durations`` are the seconds a test took by its id, ``advisories`` is a folder of the person with
+    OSV records.
     """
 
     root: Path
     files: Mapping[str, str]
     coverage: Coverage | None = None
+    churn: Mapping[str, int] = field(default_factory=dict[str, int])
+    durations: Mapping[str, float] = field(default_factory=dict[str, float])
+    advisories: Path | None = None
 
     def text(self, path: str) -> str:
         """Its content; bytes that are not UTF-8 become surrogates, so writing it back is exact."""
@@ -40,6 +47,9 @@ class Reach(StrEnum):
 
     FILE = "file"  # on the content of its file alone: cached by content hash
     TREE = "tree"  # on the whole tree: cached by the hash of all files it wants
+    KNOWN = (
+        "known"  # on the whole tree and on what else is known of it: coverage, churn, durations, advisories
+    )
 
 
 class Analyser(Protocol):

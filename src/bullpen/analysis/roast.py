@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from bullpen.analysis.base import Analyser, AnalyserRun, Persona, Reach, SourceTree
 from bullpen.analysis.cache import ObservationCache, cache_key
@@ -140,7 +141,7 @@ async def _run_one(
 async def _look(
     analyser: Analyser, wanted: Sequence[str], job: _Job, started: float
 ) -> tuple[AnalyserRun, list[Observation]]:
-    looked = _look_at_tree if analyser.reach is Reach.TREE else _look_at_files
+    looked = _look_at_files if analyser.reach is Reach.FILE else _look_at_tree
     try:
         seen, cached = await looked(analyser, wanted, job) if wanted else ([], 0)
     except (BullpenError, OSError) as error:  # the tool failed, or a file cannot be read
@@ -151,7 +152,7 @@ async def _look(
 
 
 def _concerns(analyser: Analyser, path: str, only: frozenset[str] | None) -> bool:
-    within = only is None or analyser.reach is Reach.TREE or path in only
+    within = only is None or analyser.reach is not Reach.FILE or path in only
     return within and analyser.wants(path)
 
 
@@ -180,7 +181,8 @@ async def _look_at_tree(
     analyser: Analyser, wanted: Sequence[str], job: _Job
 ) -> tuple[list[Observation], int]:
     contents = [(path, job.tree.files[path]) for path in wanted]
-    key = cache_key(analyser.name, analyser.version(), contents, _context(job.tree))
+    context = await asyncio.to_thread(_context, job.tree) if analyser.reach is Reach.KNOWN else ""
+    key = cache_key(analyser.name, analyser.version(), contents, context)
     entries = job.cache.get([key]) if job.cache else {}
     if key in entries:
         return entries[key], len(wanted)
@@ -191,11 +193,25 @@ async def _look_at_tree(
 
 
 def _context(tree: SourceTree) -> str:
-    """What an analyser of the whole tree depends on besides the files: which lines tests ran."""
-    if tree.coverage is None:
-        return ""
+    """What an analyser may depend on besides the files; see ``Reach.KNOWN``."""
     digest = hashlib.sha256()
-    for path, cover in sorted(tree.coverage.files.items()):
-        line = f"{path}\0{sorted(cover.executed)}\0{sorted(cover.missing)}\n"
-        digest.update(line.encode("utf-8", "surrogateescape"))
+    for line in (*_covered(tree), *_counted(tree), *_advised(tree.advisories)):
+        digest.update(line.encode("utf-8", "surrogateescape") + b"\n")
     return digest.hexdigest()
+
+
+def _covered(tree: SourceTree) -> Iterator[str]:
+    for path, cover in sorted(tree.coverage.files.items()) if tree.coverage else ():
+        yield f"{path}\0{sorted(cover.executed)}\0{sorted(cover.missing)}"
+
+
+def _counted(tree: SourceTree) -> Iterator[str]:
+    yield from (f"{path}\0{commits}" for path, commits in sorted(tree.churn.items()))
+    yield from (f"{test}\0{seconds}" for test, seconds in sorted(tree.durations.items()))
+
+
+def _advised(folder: Path | None) -> Iterator[str]:
+    """A folder may hold a whole database, so its files count by size and time."""
+    for file in sorted(folder.iterdir()) if folder and folder.is_dir() else ():
+        about = file.stat()
+        yield f"{file}\0{about.st_size}\0{about.st_mtime_ns}"

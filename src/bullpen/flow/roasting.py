@@ -14,6 +14,7 @@ from bullpen.domain.finding import Finding
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import source_tree
 from bullpen.flow.improve.options import ImproveOptions
+from bullpen.flow.improve.surroundings import with_surroundings
 from bullpen.vcs.mirror import fetch_mirror
 from bullpen.vcs.source import open_source
 from bullpen.vcs.worktrees import prune_worktrees, take_worktree
@@ -63,6 +64,7 @@ async def roast_repository(
         worktree = await take_worktree(mirror.path, folder, "roast", mirror.base)
         try:
             tree = await source_tree(mirror.path, mirror.base, worktree.path, means.settings.file_bytes)
+            tree = await with_surroundings(means, tree, mirror.path, mirror.base)
             result = await roast(tree, means.sandbox, cache=means.cache, on_progress=on_progress)
         finally:
             await prune_worktrees(mirror.path, folder, ())

@@ -1,5 +1,6 @@
 """How a repository's files came to be: who changes what, how often, how lately. One pass over the log."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from bullpen.vcs.git import GitDir, git
 from bullpen.vcs.trees import checked
 
 MOST_COMMITS = 5000
+_DAY = 86400  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,26 @@ async def read_history(
         seconds=300.0,
     )
     return _gather(result.fields(), most)
+
+
+async def count_commits(
+    repo: GitDir | Path, commit: str, *, days: int, most: int = MOST_COMMITS
+) -> dict[str, int]:
+    """By path, how many of the newest ``most`` commits within ``days`` before ``commit`` changed it.
+
+    Counted back from the commit's own time, so the answer is the same tomorrow. Merges are left out, and renames count as
+    a new file. Reads no contents: an order of magnitude cheaper than ``read_history``.
+    """
+    log = ("log", "-z", "--no-ext-diff", "--no-textconv")
+    end = (await git(repo, *log, "--max-count=1", "--format=%ct", checked(commit))).fields()
+    since = int(end[0]) - days * _DAY
+    result = await git(
+        repo,
+        *(*log, "--name-only", "--no-renames", "--no-merges", f"--max-count={most}"),
+        *("--format=", f"--since=@{since}", checked(commit)),
+        seconds=300.0,
+    )
+    return Counter(path for field in result.fields() if (path := field.lstrip("\n")))
 
 
 def _gather(fields: list[str], most: int) -> History:

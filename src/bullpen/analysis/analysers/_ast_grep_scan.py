@@ -18,8 +18,8 @@ from typing import Any
 
 from ast_grep_py import SgNode, SgRoot
 
-SUPPRESSED = re.compile(r"(?:#|//|/\*)\s*bullpen:\s*ignore\[([^\]\n]*)\]")
-COMMENT_ONLY = re.compile(r"\s*(?:#|//|/\*|\{/\*)")
+SUPPRESSED = re.compile(r"(?:#|//|/\*|<!--)\s*bullpen:\s*ignore\[([^\]\n]*)\]")
+COMMENT_ONLY = re.compile(r"\s*(?:#|//|/\*|\{/\*|<!--)")
 UNDECODABLE = re.compile("[\udc80-\udcff]")
 SECONDS_PER_FILE = 30
 LONG_LINE = 5000  # characters: only machines write such lines

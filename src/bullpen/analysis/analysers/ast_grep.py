@@ -35,6 +35,8 @@ _LANGUAGES = {
     ".mts": Language.TYPESCRIPT,
     ".tsx": Language.TSX,
     ".go": Language.GO,
+    ".html": Language.HTML,
+    ".htm": Language.HTML,
 }
 _NOT_WRITTEN_BY_HAND = (".min.js", ".bundle.js", ".d.ts", ".pb.go", "_pb2.py", "_pb2_grpc.py")
 

@@ -21,7 +21,7 @@ from bullpen.kernel.yaml_text import read_yaml
 FOLDER = Path(__file__).parent
 _TOKEN = re.compile(r"\\.|.", re.DOTALL)
 _ASCII = {r"\w": "A-Za-z0-9_", r"\d": "0-9", r"\s": r" \t\r\n\f"}
-PREFIXES = {"python": "py-", "javascript": "js-", "go": "go-"}
+PREFIXES = {"python": "py-", "javascript": "js-", "go": "go-", "html": "html-"}
 
 
 class Language(StrEnum):
@@ -32,6 +32,7 @@ class Language(StrEnum):
     TYPESCRIPT = "typescript"
     TSX = "tsx"
     GO = "go"
+    HTML = "html"
 
 
 class Where(StrEnum):
@@ -78,7 +79,7 @@ class PackRule(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    id: str = Field(pattern=r"^(py|js|go)-[a-z0-9]+(-[a-z0-9]+)*$")
+    id: str = Field(pattern=r"^(py|js|go|html)-[a-z0-9]+(-[a-z0-9]+)*$")
     languages: tuple[Language, ...] = Field(min_length=1)
     concern: Concern
     severity: Annotated[Severity, BeforeValidator(_severity)]

@@ -7,8 +7,8 @@ from pathlib import Path
 from bullpen.analysis.rulepacks import PREFIXES, Example, PackRule, Where, load_rules
 
 PAGE = Path("docs/reference/rules.md")
-_TITLES = {"python": "Python", "javascript": "JavaScript and TypeScript", "go": "Go"}
-_FENCES = {"python": "python", "javascript": "jsx", "go": "go"}
+_TITLES = {"python": "Python", "javascript": "JavaScript and TypeScript", "go": "Go", "html": "HTML"}
+_FENCES = {"python": "python", "javascript": "jsx", "go": "go", "html": "html"}
 _WHERE = {Where.ANYWHERE: "", Where.TESTS: " · in tests", Where.OUTSIDE_TESTS: " · outside tests"}
 _HEAD = """\
 # Bullpen's own rules
@@ -16,7 +16,8 @@ _HEAD = """\
 These are faults that the other analysers miss. Each finding carries the rule as `ast-grep:` and its id.
 
 A comment on the same line, or alone on the line above, says that a place is meant as it is:
-`# bullpen: ignore[py-home-path]` in Python, `// bullpen: ignore[js-eval-dynamic]` in JavaScript, TypeScript and Go.
+`# bullpen: ignore[py-home-path]` in Python, `// bullpen: ignore[js-eval-dynamic]` in JavaScript, TypeScript and Go,
+`<!-- bullpen: ignore[html-img-without-alt] -->` in HTML.
 Several ids are separated by commas.
 
 This page is made from the rule files: `python -m bullpen.analysis.rulepacks.reference`.

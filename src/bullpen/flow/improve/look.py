@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -19,6 +19,7 @@ from bullpen.domain.test_report import Coverage, SuiteEnd, TestReport
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened, source_tree
 from bullpen.flow.improve.project_tests import REPORT, ProjectTests, write_whole
+from bullpen.flow.improve.surroundings import with_surroundings
 from bullpen.flow.improve.unfinished import why_unfinished
 from bullpen.kernel.json_text import dump, load
 from bullpen.vcs.worktrees import Worktree, release_worktree, reset_worktree, take_worktree
@@ -60,7 +61,7 @@ async def roast_ahead(means: Means, session_id: SessionId, opened: Opened) -> No
     """Let the analysers look while something else is prepared: what they see is in the cache when it is asked for."""
     view = View(opened, opened.base, Moment.BEFORE)
     worktree = await _checked_out(means, session_id, "look-ahead", view)
-    await _roast(means, worktree, view, None)
+    await _roast(means, worktree, view, {})
     await release_worktree(worktree)
 
 
@@ -78,14 +79,17 @@ async def look(
     """
     started = time.monotonic()
     worktree = await _checked_out(means, session_id, f"look-{view.moment}", view)
+    durations = await _durations(means, session_id, view)
     async with asyncio.TaskGroup() as group:
         tested = group.create_task(_tested(means, session_id, view, tests))
         roasted = group.create_task(
-            _roast(means, worktree, view, None, ahead)
+            _roast(means, worktree, view, durations, ahead=ahead)
         )  # what it finds out is in the cache from now on
     report = tested.result()
     result = (
-        roasted.result() if report.coverage is None else await _roast(means, worktree, view, report.coverage)
+        roasted.result()
+        if report.coverage is None
+        else await _roast(means, worktree, view, durations, report.coverage)
     )
     await release_worktree(worktree)
     await _store(means, session_id, view, result, time.monotonic() - started)
@@ -135,16 +139,26 @@ async def _tested(means: Means, session_id: SessionId, view: View, tests: Projec
     return report
 
 
+async def _durations(means: Means, session_id: SessionId, view: View) -> Mapping[str, float]:
+    """How long each test took in the run before all work: the only one that is not slowed down by tracing."""
+    if view.moment is Moment.BEFORE or not await has_report(means, session_id, Moment.BEFORE):
+        return {}
+    report = await read_report(means, session_id, Moment.BEFORE)
+    return {one.id: one.seconds for one in report.results}
+
+
 async def _roast(
     means: Means,
     worktree: Worktree,
     view: View,
-    coverage: Coverage | None,
+    durations: Mapping[str, float],
+    coverage: Coverage | None = None,
     ahead: asyncio.Task[None] | None = None,
 ) -> Roast:
     if ahead is not None:
         await ahead
     tree = await source_tree(worktree.mirror, view.commit, worktree.path, means.settings.file_bytes, coverage)
+    tree = await with_surroundings(means, tree, Path(view.opened.mirror), view.opened.base, durations)
     return await roast(tree, means.sandbox, cache=means.cache, known=view.known)
 
 
