@@ -1,6 +1,7 @@
 """Patterns, performance and adapting: what stands out is found, flukes are not, and bad trials are taken back."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -244,3 +245,41 @@ def test_a_trial_that_changes_nothing_is_rarely_taken_back_and_a_harmful_one_nea
 
     assert sum(taken_back(0.8) for _ in range(60)) <= 6
     assert sum(taken_back(0.5) for _ in range(60)) >= 54
+
+
+@pytest.mark.req("LRN-03")
+@pytest.mark.parametrize(
+    ("count", "seconds", "start", "wanted"),
+    [(58, 10.0, 1800.0, 1800.0), (59, 10.0, 1800.0, 60.0), (59, 100.0, 1800.0, 400.0), (59, 300.0, 1800.0, 1800.0),
+     (59, 55.0, 60.0, 220.0), (59, 10.0, 0.0, 0.0)],
+)  # fmt: skip
+def test_the_time_of_an_item_follows_the_longest_success_of_who_has_enough(
+    count: int, seconds: float, start: float, wanted: float
+) -> None:
+    settings = Tuned(seconds=start)
+    measured = [replace(one, seconds=seconds) for one in runs(count, count, agent="quick")]
+    measured += [replace(one, seconds=900.0) for one in runs(5, 5, agent="slow")]
+    found = propose(settings, measured, 0.0, enabled=True)
+    assert (found.settings if found else settings).seconds == wanted
+    assert (found.settings.timed if found else ()) == (("quick",) if wanted != start else ())
+
+
+@pytest.mark.req("LRN-03")
+@pytest.mark.parametrize(("conflicts", "count", "wanted"), [(0, 100, 5), (0, 40, 4), (40, 80, 3), (8, 80, 4)])
+def test_a_width_that_was_never_tried_is_tried_by_the_share_of_conflicts(
+    conflicts: int, count: int, wanted: int
+) -> None:
+    settings = Tuned(parallel=4)
+    found = propose(settings, [], 0.0, enabled=True, crowding=[Crowding(4, 10.0, conflicts, count)])
+    assert (found.settings if found else settings).parallel == wanted
+
+
+@pytest.mark.req("LRN-02")
+def test_a_trend_parts_no_session() -> None:
+    one = [replace(run, session="a") for run in [*runs(20, 20), *runs(0, 20, at=100.0)]]
+    assert trend(one) is Trend.STEADY
+    two = [
+        *(replace(run, session="a") for run in runs(5, 20)),
+        *(replace(run, session="b") for run in runs(20, 22, at=99.0)),
+    ]
+    assert trend(two) is Trend.BETTER

@@ -245,7 +245,7 @@ async def test_worse_results_bring_the_setting_back_and_are_needed_anew(
     fine += [event for one in items for event in told(Tried(one, seconds=2.0))]
     await session(database, person, ONE, [draft(one) for one in items], fine)
     await learned(database, person)
-    assert await adapted(database, person) == replace(PLAIN, seconds=60.0)
+    assert await adapted(database, person) == replace(PLAIN, seconds=60.0, timed=("developer",))
     bad = [event for one in items for event in told(Tried(one, won=False))]
     await session(database, person, SessionId("ses-3"), [draft(one) for one in items], bad)
     await learned(database, person)

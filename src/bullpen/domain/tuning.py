@@ -12,7 +12,8 @@ class Tuned:
     order of models.
 
     ``retries`` are tries at an item after the first, ``parallel`` items of one wave, ``seconds`` the longest time of one
-    agent at one item; 0 leaves it to the settings.
+    agent at one item; 0 leaves it to the settings. ``timed`` are the agents those seconds were measured of, and hold for;
+    empty means everybody.
     """
 
     routes: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -20,6 +21,7 @@ class Tuned:
     retries: int = 2
     parallel: int = 4
     seconds: float = 0.0
+    timed: tuple[str, ...] = ()
 
 
 def kind_of_work(phase: str, concern: str) -> str:

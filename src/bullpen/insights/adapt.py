@@ -88,8 +88,8 @@ def propose(
     fallback, why_fallback = _fallback(settings, runs, limits)
     retries, why_retries = _retries(settings, runs, limits)
     parallel, why_parallel = _parallel(settings, crowding, limits)
-    seconds, why_seconds = _seconds(settings, runs, limits)
-    wanted = Tuned(routes, fallback, retries, parallel, seconds)
+    timed, why_seconds = _seconds(settings, runs, limits)
+    wanted = replace(timed, routes=routes, fallback=fallback, retries=retries, parallel=parallel)
     reasons = (*why_routes, *why_fallback, *why_retries, *why_parallel, *why_seconds)
     return Trial(wanted, settings, now, reasons) if wanted != settings else None
 
@@ -221,22 +221,28 @@ def _untried(here: Crowding, known: Mapping[int, Crowding]) -> tuple[int, str]:
     return (here.parallel, "") if wanted in known else (wanted, f"{share} met in conflicts")
 
 
-def _seconds(settings: Tuned, runs: Sequence[FinishedRun], limits: Limits) -> tuple[float, list[str]]:
+def _seconds(settings: Tuned, runs: Sequence[FinishedRun], limits: Limits) -> tuple[Tuned, list[str]]:
     """Four times what the longest success took: the longest of 59 is above 95 % of all with a confidence of 95 %.
 
-    Wilks, "Determination of sample sizes for setting tolerance limits" (1941). It is changed where it would at least be
-    halved, or where successes come near to it.
+    Wilks, "Determination of sample sizes for setting tolerance limits" (1941). It holds for agents that have so many:
+    what takes one a second takes another minutes. It is changed where it would at least be halved, or where successes
+    come near to it.
     """
-    times = [run.seconds for run in _developed(runs) if run.succeeded]
-    if not settings.seconds or len(times) < limits.least_successes:
-        return settings.seconds, []
+    times: dict[str, list[float]] = {}
+    for run in _developed(runs):
+        if run.succeeded:
+            times.setdefault(run.agent, []).append(run.seconds)
+    known = {name: max(mine) for name, mine in times.items() if len(mine) >= limits.least_successes}
+    if not settings.seconds or not known:
+        return settings, []
     low, high = limits.seconds
-    wanted = min(max(math.ceil(4 * max(times)), low), high)
+    longest, timed = max(known.values()), tuple(sorted(known))
+    wanted = min(max(math.ceil(4 * longest), low), high)
     if settings.seconds / 2 < wanted <= settings.seconds:
-        return settings.seconds, []
-    return wanted, [
-        f"{wanted:g} s for an item: the longest of {len(times)} successes took {max(times):.0f} s"
-    ]
+        return settings, []
+    count = sum(len(times[name]) for name in timed)
+    why = f"{wanted:g} s for {', '.join(timed)}: the longest of {count} successes took {longest:.0f} s"
+    return replace(settings, seconds=wanted, timed=timed), [why]
 
 
 def _developed(runs: Iterable[FinishedRun]) -> list[FinishedRun]:

@@ -71,7 +71,7 @@ def with_text(settings: Tuned, name: str, value: str) -> Tuned:
         case "parallel":
             return replace(settings, parallel=int(value))
         case "seconds":
-            return replace(settings, seconds=float(value))
+            return replace(settings, seconds=float(value), timed=())
         case "fallback":
             return replace(settings, fallback=_listed(value))
         case _:
@@ -91,7 +91,7 @@ def moved(settings: Tuned, other: Tuned, name: str) -> Tuned:
         case "parallel":
             return replace(settings, parallel=other.parallel)
         case "seconds":
-            return replace(settings, seconds=other.seconds)
+            return replace(settings, seconds=other.seconds, timed=other.timed)
         case "fallback":
             return replace(settings, fallback=other.fallback)
         case _:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
@@ -20,6 +22,7 @@ from bullpen.domain.events.team import OutcomeMeasured, TaskAssigned
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.money import Money
 from bullpen.domain.task import TaskNode, TaskState
+from bullpen.domain.tuning import Tuned
 from bullpen.flow.improve.crew import Crew, Errand
 from bullpen.flow.improve.giving import give
 from bullpen.flow.improve.means import Means
@@ -404,3 +407,21 @@ async def test_who_has_the_checkout_is_preferred_to_who_is_elsewhere(ground: Dat
     assert sentence(found) == "near: capability 0.7, load 0/1, not tried yet, $0.00, has the workspace"
     alone = await routed(ground, person, {"far": far}, task="task-1")
     assert sentence(alone) == "far: capability 0.7, load 0/1, not tried yet, $0.00"
+
+
+@pytest.mark.req("LRN-03")
+@pytest.mark.parametrize(
+    ("tuned", "agent_name", "wanted"),
+    [
+        (Tuned(), "developer", 1800.0),
+        (Tuned(seconds=60.0), "anybody", 60.0),
+        (Tuned(seconds=60.0, timed=("developer",)), "developer", 60.0),
+        (Tuned(seconds=60.0, timed=("developer",)), "a-slow-assistant", 1800.0),
+    ],
+)
+def test_a_time_that_was_measured_holds_for_those_it_was_measured_of(
+    tmp_path: Path, tuned: Tuned, agent_name: str, wanted: float
+) -> None:
+    session = cast("ImproveSession", SimpleNamespace(tuned=tuned))
+    means = cast("Means", SimpleNamespace(settings=Settings(home=tmp_path)))
+    assert Crew(means, Models(), load_roster()).seconds(session, agent_name) == wanted

@@ -157,12 +157,18 @@ def _limits(means: Means, options: ImproveOptions, tuned: Tuned) -> dict[str, st
         "sandbox": settings.sandbox,
         "model": settings.model,
         "one run of the tests": f"{tests.wall_seconds:g} s, {tests.memory_bytes // MEBIBYTE} MiB of memory",
-        "one agent on one item": f"{tuned.seconds or settings.agent_seconds:g} s",
+        "one agent on one item": _time(tuned, settings.agent_seconds),
         "attempts at one item": str(tuned.retries + 1),
         "items taken on": f"at most {options.max_items}",
         "files looked at": f"up to {settings.file_bytes / 1e6:g} MB",
         "budget for models": str(options.budget) if options.budget.micro_usd else "none set",
     }
+
+
+def _time(tuned: Tuned, as_set: float) -> str:
+    if not tuned.timed:
+        return f"{tuned.seconds or as_set:g} s"
+    return f"{as_set:g} s; {', '.join(tuned.timed)}: {tuned.seconds:g} s"
 
 
 async def write_reports(means: Means, session_id: SessionId) -> list[Path]:

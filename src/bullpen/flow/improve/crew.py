@@ -89,9 +89,11 @@ class Crew:
             await staff.refresh()
         return staff
 
-    def seconds(self, session: ImproveSession) -> float:
+    def seconds(self, session: ImproveSession, agent: str) -> float:
         """The longest time of one agent at one item of a session."""
-        return session.tuned.seconds or self.means.settings.agent_seconds
+        tuned = session.tuned
+        held = tuned.seconds and (not tuned.timed or agent in tuned.timed)
+        return tuned.seconds if held else self.means.settings.agent_seconds
 
     async def run_registered(
         self, staff: Staff, session: ImproveSession, errand: Errand, key: Key, capability: str
@@ -107,7 +109,7 @@ class Crew:
             await self._text(session, errand),
             errand.facts,
             errand.attempt,
-            self.seconds(session),
+            self.seconds(session, errand.role),
             cost,
         )
         try:
@@ -133,7 +135,7 @@ class Crew:
         redactor = self._redactor(session)
         agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools), redactor=redactor))
         text = await self._text(session, errand)
-        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.seconds(session))
+        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.seconds(session, errand.role))
         return await agent.process(task, self._context(session, errand))
 
     def _redactor(self, session: ImproveSession) -> Redactor:

@@ -102,7 +102,7 @@ def ruling_of(result: AgentResult) -> str:
 async def _choose(desk: _Desk, ask: Ask) -> Chosen | NoChoice:
     """Who does it; waits while all who could are busy."""
     means, staff = desk.crew.means, desk.staff
-    seconds = desk.crew.seconds(desk.session)
+    seconds = means.settings.agent_seconds
     patience = time.monotonic() + seconds
     while True:
         async with means.database.transaction(means.actor) as uow:
