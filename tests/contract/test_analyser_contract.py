@@ -22,6 +22,15 @@ FILES = {
     "go/main.go": b"package main\nfunc main() {}\n",
     "Dockerfile": b"FROM debian\n",
     "run.sh": b"echo $1\n",
+    "db/shop.sql": b"DELETE FROM orders;\n",
+    "compose.yaml": b"services:\n  a:\n    privileged: true\n    b: [\n",
+    "deploy/pod.yml": b"apiVersion: v1\nkind: Pod\nspec: {hostNetwork: true}\n",
+    "web/index.html": b"<html><img src=a>\xff",
+    "requirements.txt": b"PyYAML==5.3\n\xff\n",
+    "package-lock.json": b'{"packages": {"node_modules/lodash": {"version": "4.17.20"}}}',
+    "pyproject.toml": b"[project]\nlicense = 'MIT'\n[tool.mypy]\n[tool.importlinter]\nroot_package = 'app'\n"
+    b"[[tool.importlinter.contracts]]\ntype = 'layers'\nlayers = ['app.other', 'app.main']\n",
+    "LICENSE": b"Apache License\nVersion 2.0, January 2004\n",
     "README.md": b"[broken](no/such/file.md)\n",
     "odd \xc3\xa9 name.py": b"import os\n",
     "-dash.py": b"import os\n",
@@ -36,7 +45,8 @@ def tree(tmp_path: Path) -> SourceTree:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
         hashes[raw_path] = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-    return SourceTree(tmp_path / "tree", hashes)
+    durations = {"app/main.py::run": 2.0}
+    return SourceTree(tmp_path / "tree", hashes, churn=dict.fromkeys(FILES, 50), durations=durations)
 
 
 @pytest.fixture(params=ANALYSERS.names())

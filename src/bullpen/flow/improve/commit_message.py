@@ -13,6 +13,8 @@ _TYPES = {
     Concern.PERFORMANCE: "perf",
     Concern.QA: "test",
     Concern.DOCUMENTATION: "docs",
+    Concern.DEPENDENCY: "build",
+    Concern.ACCESSIBILITY: "fix",
 }
 
 

@@ -15,7 +15,14 @@ from bullpen.kernel.yaml_text import read_yaml
 
 MOST_SITES = 40  # a change a person still reads; what is beyond it becomes a further item
 LONGEST_BRIEF = 72
-_OWN_TEMPLATES = (Concern.SECURITY, Concern.PERFORMANCE, Concern.ARCHITECTURE, Concern.QA)
+_OWN_TEMPLATES = (
+    Concern.SECURITY,
+    Concern.PERFORMANCE,
+    Concern.ARCHITECTURE,
+    Concern.QA,
+    Concern.DEPENDENCY,
+    Concern.ACCESSIBILITY,
+)
 
 
 class Template(BaseModel):
