@@ -10,6 +10,7 @@ from typing import Any, cast
 import yaml
 
 from bullpen.flow.guarding.breach import Breach, first_difference
+from bullpen.kernel.yaml_text import read_yaml
 
 _PATHS = (
     ".circleci/*",
@@ -186,7 +187,7 @@ def _line_of(text: str, source: str) -> int:
 def _changed_workflow(before: str, after: str) -> int:
     """Pinning an action, or giving a job fewer rights or less time, weakens nothing."""
     try:
-        same = _essence(yaml.safe_load(before)) == _essence(yaml.safe_load(after))
+        same = _essence(read_yaml(before)) == _essence(read_yaml(after))
     except yaml.YAMLError:
         same = False
     return 0 if same and before else first_difference(before, after)
