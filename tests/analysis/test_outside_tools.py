@@ -108,6 +108,18 @@ async def test_the_line_of_a_secret_is_that_of_the_file(suffix, make_tree, sandb
     assert [each.place.line for each in seen] == [10]
 
 
+async def test_hashes_that_name_a_commit_and_users_of_examples_are_no_secrets(make_tree, sandbox):
+    pinned, digest = "9f2c5a1e7b3d4f6081c2a3b4d5e6f708192a3b4c", "c0ffee" * 10 + "beef"
+    files = {
+        ".pre-commit-config.yaml": f"- repo: https://x/y\n  rev: {pinned}\n- uses: a/b@{pinned}\n",
+        "image.yaml": f'image: "a@sha256:{digest}"\n',
+        "m.py": '"""As in foo://user:pass@example.com:8042/over."""\n',
+        "real.py": f'URL = "https://deploy:{SECRET[:-1]}x@host/"\nkey = "{pinned}"\n',  # pragma: allowlist secret
+    }
+    seen = await look("detect_secrets", make_tree(files), sandbox)
+    assert [(each.place.path, each.place.line) for each in seen] == [("real.py", 1), ("real.py", 2)]
+
+
 @pytest.mark.req("ROA-04")
 async def test_a_pragma_for_the_next_line_speaks_of_that_line_only(make_tree, sandbox):
     pragma = "# pragma: allowlist nextline secret"

@@ -89,6 +89,12 @@ _BY_LINE = frozenset(
         ),
     )
 )
+# What looks like a secret and is known to be none: commits and contents that are named by their hash, and the users of examples.
+_NO_SECRET = re.compile(
+    r"(?:\brev:\s*|@|\bcommit[\"']?\s*[:=]\s*|\bsha(?:1|256|512)[\"']?\s*[:=-]\s*)[\"']?[0-9a-f]{7,128}\b[\"']?"
+    r"|://(?:user(?:name)?|login|foo|me|u|x):(?:pass(?:wor)?d?|pw|secret|bar|p|x{3,}|\*+)@",
+    re.IGNORECASE,
+)
 _INSIDE = "/opt/suspects"
 _LOCKS = frozenset({"package-lock.json", "pnpm-lock.yaml", "npm-shrinkwrap.json"})
 
@@ -163,7 +169,7 @@ def _extract(folder: Path, path: str, text: str) -> _Extract:
     suffix = PurePosixPath(path).suffix
     kept = [number for number in numbers if _is_kept(lines, number)] if suffix in _BY_LINE else list(numbers)
     name = f"{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}{_safe(suffix)}"
-    content = "\n".join(lines[number - 1] for number in kept)
+    content = "\n".join(_NO_SECRET.sub("", lines[number - 1]) for number in kept)
     (folder / name).write_bytes(content.encode("utf-8", "surrogateescape"))
     return _Extract(name, tuple(kept))
 
