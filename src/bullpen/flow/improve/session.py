@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.options import PYTHON, ImproveOptions, options_of
 from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.flow.improve.room import Room
 from bullpen.kernel.executors import home_identity
 from bullpen.kernel.json_text import dump, load
 from bullpen.sessions import queries
@@ -63,11 +64,13 @@ class OpenSessions:
     """Sessions of this process, loaded when first asked for.
 
     Where ``unfit`` is set, the tests of a session of another home are run here before its items are worked on. Where they
-    do not come out as they did there, it is told, and the work waits to be handed on.
+    do not come out as they did there, it is told, and the work waits to be handed on. With a ``room``, what fails where
+    that is used up waits, too.
     """
 
     means: Means
     unfit: Callable[[str], None] | None = None
+    room: Room | None = None
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loaded: dict[SessionId, ImproveSession] = field(default_factory=dict[SessionId, ImproveSession])
 
@@ -116,6 +119,11 @@ class OpenSessions:
                 await self._require_fit(session, session.baseline, self.unfit)
         return session, session.baseline
 
+    async def require_room(self, error: BaseException | str) -> None:
+        """Of a failure that comes of a full disk nothing is learned: it waits here until others have the work."""
+        if self.room is not None and self.room.note(error):
+            await asyncio.Event().wait()
+
     async def _require_fit(
         self, session: ImproveSession, baseline: TestReport, unfit: Callable[[str], None]
     ) -> None:
@@ -125,10 +133,17 @@ class OpenSessions:
         why = why_unfit(baseline, here, frozenset(session.tests.unsteady))
         session.fits = not why
         if why:
-            async with self.means.database.transaction(self.means.actor) as uow:
-                uow.record(session.id, WorkerDisqualified(socket.gethostname(), why))
+            await record_disqualified(self.means, [session.id], why)
             unfit(why)
             await asyncio.Event().wait()  # until this process ends, and others go on
+
+
+async def record_disqualified(means: Means, sessions: Iterable[str], why: str) -> None:
+    """In the log of each of these sessions, if there is one of the name: this machine works on its items no more."""
+    async with means.database.transaction(means.actor) as uow:
+        for name in sessions:
+            if await queries.find_session(uow, name) is not None:
+                uow.record(SessionId(name), WorkerDisqualified(socket.gethostname(), why))
 
 
 def why_unfit(baseline: TestReport, here: TestReport, unsteady: frozenset[str]) -> str:
