@@ -10,10 +10,10 @@ from pydantic import TypeAdapter
 
 from bullpen.domain.events.fleet import WorkerDisqualified
 from bullpen.domain.ids import SessionId
-from bullpen.domain.money import Money
 from bullpen.domain.test_report import Coverage, TestReport
 from bullpen.flow.approve import approved_rules
 from bullpen.flow.improve.away import HOME, bring_reports, environment_here, is_away, opened_here
+from bullpen.flow.improve.budget import Purse
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
@@ -36,8 +36,7 @@ ENVIRONMENT: TypeAdapter[Environment] = TypeAdapter(Environment)
 class ImproveSession:
     """What every part of a running session needs.
 
-    ``spent`` is what its agents' models have cost so far in all processes, as of the event at ``counted_to``; see
-    ``records.money_spent``.
+    ``purse`` holds what its agents' models have cost so far in all processes; see ``records.count_money``.
     """
 
     id: SessionId
@@ -47,8 +46,7 @@ class ImproveSession:
     started_at: float
     baseline: TestReport | None = None
     coverage: Coverage | None = None
-    spent: Money = field(default_factory=Money)
-    counted_to: int = 0
+    purse: Purse = field(default_factory=Purse)
     away: bool = False  # its files are in another home; commits come and go by the exchange
     run: str = ""
     fits: bool = False  # the tests were run here and came out as they did where it was begun
