@@ -57,7 +57,7 @@ def test_a_goal_that_is_not_reached_is_a_failure(tmp_path: Path) -> None:
     [
         (None, "There is no team.yaml in "),
         ("goal: [", "is not YAML"),
-        ("goal: x\npattern: lead_worker\ncolour: red\n", "colour: Extra inputs are not permitted"),
+        ("goal: x\npattern: lead_worker\ncolour: red\n", "line 3, column 1: 'colour' is not known here."),
         ("goal: x\npattern: nothing\n", "There is no 'nothing' in bullpen.flow.patterns"),
         ("goal: x\npattern: lead_worker\n", "No agent offers 'lead'"),
         ("goal: x\npattern: lead_worker\nagents: a/../../b\n", "leads out of"),

@@ -294,8 +294,35 @@ class DurableEngine:
 
     def take_no_more(self) -> None:
         """Begin nothing new from the queues; what runs goes on."""
+        self._take(0)
+
+    def take_again(self) -> None:
+        """Begin what waits in the queues, after ``take_no_more`` or ``hand_on``."""
+        self._take(self._fleet.me.lanes if self._fleet else 0)
+
+    def _take(self, lanes: int) -> None:
         for queue in self._queues:
-            queue._worker_concurrency = 0  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            queue._worker_concurrency = lanes  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+    async def hand_on(self) -> list[TakenOver]:
+        """Begin nothing new, and let others do what runs here; which runs those were. In a fleet only.
+
+        Raises:
+            Unavailable: the database is away; what runs here still does.
+        """
+        if not self._fleet:
+            return []
+        self.take_no_more()
+        with storage_errors():
+            handed = await asyncio.to_thread(_hand_on, self._fleet.me.id, _own_queue(self._fleet.me.id))
+        await self._stop_running()
+        return handed
+
+    async def _stop_running(self) -> None:
+        running = tuple(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
 
     async def drain(self, seconds: float) -> int:
         """Begin nothing new, and wait for what runs, at most so long; how much still runs."""
@@ -328,10 +355,7 @@ class DurableEngine:
             await asyncio.to_thread(_hand_on, self._fleet.me.id, _own_queue(self._fleet.me.id))
         except OperationalError as error:  # the database is away: the lease will end by itself
             _LOG.warning("work was not handed on: %s", error)
-        running = tuple(self._running)
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await self._stop_running()
         if self._lease:
             await asyncio.to_thread(self._lease.withdraw)
 

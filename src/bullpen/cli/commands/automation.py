@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from bullpen.flow.automation.attend import Say
     from bullpen.flow.automation.fire import Fired
     from bullpen.flow.automation.records import AutomationRun, Registered
-    from bullpen.flow.definitions.places import Fault
     from bullpen.kernel.settings import Settings
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
+    from bullpen.kernel.yaml_places import Fault
 
 repo_option = click.option(
     "--repo", default="", metavar="PATH|URL", help="The repository that keeps it; otherwise Bullpen's home."

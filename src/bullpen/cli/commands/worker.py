@@ -31,7 +31,8 @@ def worker(lanes: int | None, once: bool, grace: float, as_json: bool) -> int:
     """Do work that `bullpen improve` put in the queue; also on other machines.
 
     Ends on SIGTERM or SIGINT: it begins nothing new, finishes what it can, and leaves the rest to others. It also ends,
-    with status 6, where a session's tests do not come out here as they did before any change.
+    with status 6, where a session's tests do not come out here as they did before any change. Where its disk is full, it
+    hands on what it has, and waits for space.
     """
     from bullpen.kernel.settings import read_settings
 
@@ -56,6 +57,7 @@ async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: boo
     from bullpen.cli.fencing import fenced
     from bullpen.domain.errors import Missing
     from bullpen.flow.automation.attend import attending
+    from bullpen.flow.improve.room import Room
 
     say = _teller(as_json=as_json)
     stopping = stop_on_signals()
@@ -73,6 +75,7 @@ async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: boo
         attending(workshop.bench, engine, stopping),
     ):
         workshop.bench.sessions.unfit = unfit
+        workshop.bench.sessions.room = Room(settings.home)
         say("ready", lanes=lanes(settings), running=0)
         await _until_told(engine, workshop, stopping, say, once=once)
         say("stopping", lanes=lanes(settings), running=engine.running)
@@ -89,11 +92,13 @@ async def _serve(settings: "Settings", *, once: bool, grace: float, as_json: boo
 def _teller(*, as_json: bool) -> "Callable[..., None]":
     from bullpen.cli.output import json_line
 
-    def say(state: str, *, lanes: int, running: int) -> None:
+    def say(state: str, *, lanes: int, running: int, why: str = "") -> None:
         if as_json:
-            click.echo(json_line({"state": state, "lanes": lanes, "running": running}))
+            told = {"why": why} if why else {}
+            click.echo(json_line({"state": state, "lanes": lanes, "running": running, **told}))
         else:
-            click.echo(f"bullpen worker: {state}, {running} of {lanes} lanes in use", err=True)
+            more = f". {why}" if why else ""
+            click.echo(f"bullpen worker: {state}, {running} of {lanes} lanes in use{more}", err=True)
 
     return say
 
@@ -125,12 +130,54 @@ async def _until_told(
     while not stopping.is_set() and not (once and idle > IDLE_SECONDS):
         with suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+        if await _until_there_is_room(engine, workshop, stopping, say):
+            shown = 0
         idle = 0.0 if engine.running else idle + LOOK_SECONDS
         if engine.running != shown:
             shown = engine.running
             if not shown:
                 await workshop.bench.sessions.tidy()
             say("working" if shown else "ready", lanes=lanes(workshop.means.settings), running=shown)
+
+
+async def _until_there_is_room(
+    engine: "DurableEngine", workshop: "Workshop", stopping: asyncio.Event, say: "Callable[..., None]"
+) -> bool:
+    """Return at once where the disk has room; else others get what runs here, until it has again. Whether they did."""
+    from contextlib import suppress
+
+    from bullpen.app import lanes
+
+    room, told = workshop.bench.sessions.room, False
+    while room is not None and (why := room.lacking()) and not stopping.is_set():
+        if (engine.running or not told) and await _hand_on(engine, workshop, why):
+            room.settle()
+        if not told:
+            say("full", lanes=lanes(workshop.means.settings), running=engine.running, why=why)
+            told = True
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), LOOK_SECONDS)
+    if told and not stopping.is_set():
+        engine.take_again()
+        say("ready", lanes=lanes(workshop.means.settings), running=0)
+    return told
+
+
+async def _hand_on(engine: "DurableEngine", workshop: "Workshop", why: str) -> bool:
+    """What runs here goes to others, and the log of each session says why; whether there was anything.
+
+    Where the database is away it still runs here, and is handed on at the next look.
+    """
+    from contextlib import suppress
+
+    from bullpen.domain.errors import Unavailable
+    from bullpen.flow.improve.session import record_disqualified
+
+    with suppress(Unavailable):
+        runs = await engine.hand_on()
+        await record_disqualified(workshop.means, sorted({one.run.partition(":")[0] for one in runs}), why)
+        return bool(runs)
+    return False
 
 
 LOOK_SECONDS = 0.1

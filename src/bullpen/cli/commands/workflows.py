@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from bullpen.app import Workshop
     from bullpen.domain.session import Session
     from bullpen.flow.definitions.model import Source
-    from bullpen.flow.definitions.places import Fault
     from bullpen.flow.definitions.records import Asked, State
     from bullpen.flow.definitions.run import Ended
     from bullpen.kernel.storage.unit_of_work import UnitOfWork
+    from bullpen.kernel.yaml_places import Fault
 
 STATUSES = {"done": 0, "waiting": 0, "failed": 1}
 

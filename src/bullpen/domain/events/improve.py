@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bullpen.domain.events import Event
+from bullpen.domain.ids import TaskId
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,3 +156,24 @@ class WorkReclaimed(Event):
     run: str
     executor: str
     attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetHeld(Event):
+    """Of the session's budget an attempt at a task may spend ``micro_usd`` in all; others may not spend that.
+
+    It holds until the attempt ends, or at the latest at ``until`` (seconds since 1970).
+    """
+
+    task: TaskId
+    number: int
+    micro_usd: int
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetReleased(Event):
+    """An attempt has ended; what it did not spend of what was held for it is free again."""
+
+    task: TaskId
+    number: int

@@ -13,8 +13,8 @@ from bullpen.flow.automation.model import Automation, Limits
 from bullpen.flow.automation.triggers.base import TRIGGERS, Trigger, TriggerKind
 from bullpen.flow.definitions.expressions import Scope, fill_all, functions_in, names_in, parse, templates
 from bullpen.flow.definitions.model import Source
-from bullpen.flow.definitions.places import Document, Fault, KeyPath, read_document, refuse
-from bullpen.flow.definitions.shapes import field_names, in_order, shape_faults
+from bullpen.kernel.yaml_places import Document, Fault, KeyPath, read_document, refuse
+from bullpen.kernel.yaml_shapes import field_names, in_order, shape_faults
 
 CONTEXT = "trigger"
 _NAMES = [name for model in (Automation, Limits) for name in field_names(model)]

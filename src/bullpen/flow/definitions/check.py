@@ -20,9 +20,9 @@ from bullpen.flow.definitions.expressions import (
     truth,
 )
 from bullpen.flow.definitions.model import Definition, Retry, SendBack, Source, Step, Undo
-from bullpen.flow.definitions.places import Document, Fault, KeyPath, read_document, refuse
-from bullpen.flow.definitions.shapes import field_names, in_order, shape_faults
 from bullpen.flow.gates import parse_gates
+from bullpen.kernel.yaml_places import Document, Fault, KeyPath, read_document, refuse
+from bullpen.kernel.yaml_shapes import field_names, in_order, shape_faults
 from bullpen.kernel.yaml_text import read_yaml
 
 _NAMES = [name for one in (Definition, Step, Undo, Retry, SendBack) for name in field_names(one)]

@@ -12,15 +12,16 @@ from bullpen.agents.kinds.built_in import BuiltIn
 from bullpen.agents.means import Means as AgentMeans
 from bullpen.agents.registry import Roster
 from bullpen.domain.change import Site
-from bullpen.domain.errors import AWAY, BullpenError, LimitExceeded
+from bullpen.domain.errors import AWAY, BullpenError
 from bullpen.domain.finding import Finding
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.money import Money
 from bullpen.flow.context.errand import context_event, errand_text, errand_window
 from bullpen.flow.context.window import windowed
 from bullpen.flow.improve.bench import ItemWorktree
+from bullpen.flow.improve.budget_holds import money_for
 from bullpen.flow.improve.means import Means
-from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad, money_spent
+from bullpen.flow.improve.records import DatabaseJournal, DatabaseScratchpad
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.flow.improve.staff import Staff, gather_staff
 from bullpen.kernel.redaction import Redactor
@@ -103,23 +104,24 @@ class Crew:
         Raises:
             LimitExceeded: the session's budget is used up.
         """
-        cost = await self._left(session)
-        task = AgentTask(
-            errand.task,
-            await self._text(session, errand),
-            errand.facts,
-            errand.attempt,
-            self.seconds(session, errand.role),
-            cost,
-        )
-        try:
-            await self._examine(staff, key)
-            result = await staff.fleet.process(key, task, self._context(session, errand), capability)
-        except BullpenError as error:
-            if error.code == AWAY:
-                raise
-            result = AgentResult(Ending.FAILED, error.sentence, seen=error.sentence)
-        return result
+        one = staff.fleet.agents.get(key)
+        attempt, wanted = (errand.task, errand.attempt), one.manifest.limits.cost if one else None
+        async with money_for(self.means, session, attempt, wanted) as cost:
+            task = AgentTask(
+                errand.task,
+                await self._text(session, errand),
+                errand.facts,
+                errand.attempt,
+                self.seconds(session, errand.role),
+                cost,
+            )
+            try:
+                await self._examine(staff, key)
+                return await staff.fleet.process(key, task, self._context(session, errand), capability)
+            except BullpenError as error:
+                if error.code == AWAY:
+                    raise
+                return AgentResult(Ending.FAILED, error.sentence, seen=error.sentence)
 
     async def _examine(self, staff: Staff, key: Key) -> None:
         """Ask an agent how it is before its first task here, if its manifest says how; one that is not well rests."""
@@ -131,12 +133,21 @@ class Crew:
 
     async def run_card(self, session: ImproveSession, errand: Errand, card: Card) -> AgentResult:
         """Run a role by its card, through the one loop. Raises as ``send`` does."""
-        card = await self._within_budget(card, session)
-        redactor = self._redactor(session)
-        agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools), redactor=redactor))
-        text = await self._text(session, errand)
-        task = AgentTask(errand.task, text, errand.facts, errand.attempt, self.seconds(session, errand.role))
-        return await agent.process(task, self._context(session, errand))
+        wanted = Money() if self._is_free(card) else card.limits.cost
+        async with money_for(self.means, session, (errand.task, errand.attempt), wanted) as cost:
+            card = _within(card, cost)
+            redactor = self._redactor(session)
+            agent = BuiltIn(card, windowed(self.models), Toolbox(tools_named(card.tools), redactor=redactor))
+            text = await self._text(session, errand)
+            task = AgentTask(
+                errand.task, text, errand.facts, errand.attempt, self.seconds(session, errand.role)
+            )
+            return await agent.process(task, self._context(session, errand))
+
+    def _is_free(self, card: Card) -> bool:
+        """Whether its model is known to cost nothing; one whose prices are unknown may cost anything."""
+        facts = self.models.facts(card.model)
+        return facts.input_price == facts.output_price == Money()
 
     def _redactor(self, session: ImproveSession) -> Redactor:
         """Knows the keys of the agents of a session, so that none gets into a record, whoever says it."""
@@ -162,27 +173,6 @@ class Crew:
                 uow.record(session.id, context_event(errand.task, window))
         return errand_text(window)
 
-    async def _left(self, session: ImproveSession) -> Money | None:
-        """What all processes together may still spend; None without a budget. LimitExceeded if that is nothing."""
-        budget = session.options.budget
-        if budget == Money():
-            return None
-        spent = await money_spent(self.means, session)
-        left = Money(budget.micro_usd - spent.micro_usd)
-        if left <= Money():
-            raise LimitExceeded(
-                f"The budget of {budget} is used up.", remedy="Run again with a larger --budget."
-            )
-        return left
-
-    async def _within_budget(self, card: Card, session: ImproveSession) -> Card:
-        """The card, with no more to spend than is left; a budget of nothing means no limit for free models only."""
-        left = await self._left(session)
-        if left is None:
-            return card
-        cost = left if card.limits.cost is None else min(left, card.limits.cost)
-        return replace(card, limits=replace(card.limits, cost=cost))
-
     def _context(self, session: ImproveSession, errand: Errand) -> ToolContext:
         return ToolContext(
             key=CallKey(errand.task, errand.attempt, 0, ""),
@@ -204,3 +194,11 @@ class Crew:
             limits=self.means.test_limits(),
             redactor=self._redactor(session),
         )
+
+
+def _within(card: Card, cost: Money | None) -> Card:
+    """The card, with no more to spend than it was given; None where there is no budget."""
+    if cost is None:
+        return card
+    least = cost if card.limits.cost is None else min(cost, card.limits.cost)
+    return replace(card, limits=replace(card.limits, cost=least))

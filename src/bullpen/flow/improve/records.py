@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bullpen.domain.events import Event
-from bullpen.domain.events.agent import ModelReplied
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.money import Money
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.session import ImproveSession
 from bullpen.kernel.bus.log import replay
+from bullpen.kernel.storage.unit_of_work import UnitOfWork
 from bullpen.sessions.scratchpad import is_stale, note_file_read, read_variable, set_variable
 
 MOST_EVENTS = 100_000
@@ -18,16 +18,22 @@ MOST_EVENTS = 100_000
 async def money_spent(means: Means, session: ImproveSession) -> Money:
     """What the session's agents have cost so far, in whatever process: by the replies of models in the log.
 
-    What was counted before is not read again. A reply that is on its way is not in it yet.
+    A reply that is on its way is not in it yet.
     """
     async with means.database.view(means.actor) as uow:
-        while recorded := await replay(uow, session.id, after := session.counted_to):
-            if session.counted_to != after:
-                continue  # somebody else of this process counted meanwhile
-            session.counted_to = recorded[-1].position
-            replies = [one.event for one in recorded if isinstance(one.event, ModelReplied)]
-            session.spent += Money(sum(one.cost_micro_usd for one in replies))
-    return session.spent
+        await count_money(uow, session)
+    return Money(session.purse.spent)
+
+
+async def count_money(uow: UnitOfWork, session: ImproveSession) -> None:
+    """Bring the session's purse up to date. What was counted before is not read again."""
+    purse = session.purse
+    while recorded := await replay(uow, session.id, after := purse.counted_to):
+        if purse.counted_to != after:
+            continue  # somebody else of this process counted meanwhile
+        purse.counted_to = recorded[-1].position
+        for one in recorded:
+            purse.count(one.event)
 
 
 @dataclass(frozen=True, slots=True)

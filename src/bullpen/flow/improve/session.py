@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,17 +10,18 @@ from pydantic import TypeAdapter
 
 from bullpen.domain.events.fleet import WorkerDisqualified
 from bullpen.domain.ids import SessionId
-from bullpen.domain.money import Money
 from bullpen.domain.session import Session
 from bullpen.domain.test_report import Coverage, TestReport
 from bullpen.domain.tuning import Tuned
 from bullpen.flow.approve import approved_rules
 from bullpen.flow.improve.away import HOME, bring_reports, environment_here, is_away, opened_here
+from bullpen.flow.improve.budget import Purse
 from bullpen.flow.improve.look import Moment, has_report, read_report
 from bullpen.flow.improve.means import Means
 from bullpen.flow.improve.open import Opened
 from bullpen.flow.improve.options import PYTHON, ImproveOptions, options_of
 from bullpen.flow.improve.project_tests import ProjectTests
+from bullpen.flow.improve.room import Room
 from bullpen.kernel.executors import home_identity
 from bullpen.kernel.json_text import dump, load
 from bullpen.sessions import queries
@@ -39,8 +40,7 @@ TUNED_FACT = "tuned"  # the settings a session began with; they stay the same ov
 class ImproveSession:
     """What every part of a running session needs.
 
-    ``spent`` is what its agents' models have cost so far in all processes, as of the event at ``counted_to``; see
-    ``records.money_spent``.
+    ``purse`` holds what its agents' models have cost so far in all processes; see ``records.count_money``.
     """
 
     id: SessionId
@@ -50,8 +50,7 @@ class ImproveSession:
     started_at: float
     baseline: TestReport | None = None
     coverage: Coverage | None = None
-    spent: Money = field(default_factory=Money)
-    counted_to: int = 0
+    purse: Purse = field(default_factory=Purse)
     away: bool = False  # its files are in another home; commits come and go by the exchange
     run: str = ""
     fits: bool = False  # the tests were run here and came out as they did where it was begun
@@ -68,11 +67,13 @@ class OpenSessions:
     """Sessions of this process, loaded when first asked for.
 
     Where ``unfit`` is set, the tests of a session of another home are run here before its items are worked on. Where they
-    do not come out as they did there, it is told, and the work waits to be handed on.
+    do not come out as they did there, it is told, and the work waits to be handed on. With a ``room``, what fails where
+    that is used up waits, too.
     """
 
     means: Means
     unfit: Callable[[str], None] | None = None
+    room: Room | None = None
     _checking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _loaded: dict[SessionId, ImproveSession] = field(default_factory=dict[SessionId, ImproveSession])
 
@@ -121,6 +122,11 @@ class OpenSessions:
                 await self._require_fit(session, session.baseline, self.unfit)
         return session, session.baseline
 
+    async def require_room(self, error: BaseException | str) -> None:
+        """Of a failure that comes of a full disk nothing is learned: it waits here until others have the work."""
+        if self.room is not None and self.room.note(error):
+            await asyncio.Event().wait()
+
     async def _require_fit(
         self, session: ImproveSession, baseline: TestReport, unfit: Callable[[str], None]
     ) -> None:
@@ -130,10 +136,17 @@ class OpenSessions:
         why = why_unfit(baseline, here, frozenset(session.tests.unsteady))
         session.fits = not why
         if why:
-            async with self.means.database.transaction(self.means.actor) as uow:
-                uow.record(session.id, WorkerDisqualified(socket.gethostname(), why))
+            await record_disqualified(self.means, [session.id], why)
             unfit(why)
             await asyncio.Event().wait()  # until this process ends, and others go on
+
+
+async def record_disqualified(means: Means, sessions: Iterable[str], why: str) -> None:
+    """In the log of each of these sessions, if there is one of the name: this machine works on its items no more."""
+    async with means.database.transaction(means.actor) as uow:
+        for name in sessions:
+            if await queries.find_session(uow, name) is not None:
+                uow.record(SessionId(name), WorkerDisqualified(socket.gethostname(), why))
 
 
 def why_unfit(baseline: TestReport, here: TestReport, unsteady: frozenset[str]) -> str:

@@ -11,9 +11,9 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.flow.definitions.expressions import as_text
-from bullpen.flow.definitions.places import Document, KeyPath, read_document, refuse
 from bullpen.flow.pipelines.matrix import MOST_CELLS, expand
 from bullpen.flow.pipelines.model import Job, Pipeline, PipelineStep
+from bullpen.kernel.yaml_places import Document, KeyPath, read_document, refuse
 
 
 def _listed(value: object) -> object:

@@ -176,7 +176,8 @@ class TeamPolicy:
     ``pause`` seconds before the second attempt, doubling. ``seconds`` bound an attempt. ``patience`` is how long a task
     waits for an agent while nothing else happens. ``lease`` is for how many seconds a team whose process died is not
     taken up by another one. ``most_tasks`` may come together, whoever asks for more. A task that takes longer than
-    others of its kind gets a second run, though never within ``second_run_after`` seconds; None for never.
+    others of its kind gets a second run, though never within ``second_run_after`` seconds; None for never. ``at_once``
+    attempts run at the same time, whatever the agents' own limits allow; None for as many as those.
     """
 
     group: GroupPolicy = field(default_factory=GroupPolicy)
@@ -187,6 +188,7 @@ class TeamPolicy:
     lease: float = 15.0
     most_tasks: int = 10_000
     second_run_after: float | None = 2.0
+    at_once: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

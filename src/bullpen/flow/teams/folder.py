@@ -7,24 +7,31 @@ fleet: false          # also the agents that `bullpen agents` lists
 roles: []             # roles of the roster that take part, too
 workspace: work       # copied; the originals are not touched
 options: {lead: lead, work: count}
-policy: {on_failure: best-effort, attempts: 3, seconds: 60}
+policy: {on_failure: best-effort, attempts: 3, seconds: 60, at_once: 8}
 """
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from bullpen.domain.errors import InvalidInput, NotFound
 from bullpen.flow.teams.base import TeamPolicy
 from bullpen.flow.trees.group import GroupPolicy, OnFailure
-from bullpen.kernel.yaml_text import read_yaml
+from bullpen.kernel.yaml_places import read_document, refuse
+from bullpen.kernel.yaml_shapes import field_names, in_order, shape_faults
 
 FILE = "team.yaml"
 LONGEST = 256 * 1024  # bytes
+PER_CORE = 4
 Inside = Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_./-]{0,200}$")]
+
+
+def sensible_at_once() -> int:
+    """Attempts at the same time where nobody says how many: agents mostly wait for models and for programs."""
+    return PER_CORE * (os.cpu_count() or 1)
 
 
 class _Policy(BaseModel):
@@ -39,6 +46,7 @@ class _Policy(BaseModel):
     lease: Annotated[float, Field(ge=1, le=600)] = 15.0
     most_tasks: Annotated[int, Field(ge=1, le=100_000)] = 10_000
     second_run_after: Annotated[float, Field(ge=0, le=86_400)] | None = 2.0
+    at_once: Annotated[int, Field(ge=1, le=10_000)] = Field(default_factory=sensible_at_once)
 
 
 class _Team(BaseModel):
@@ -74,7 +82,7 @@ def read_team(folder: Path) -> TeamFolder:
 
     Raises:
         NotFound: there is no ``team.yaml`` in it.
-        InvalidInput: it is faulty; every fault is named.
+        InvalidInput: it is faulty; line and column of the first fault, and how many there are.
     """
     place = folder / FILE
     if not place.is_file():
@@ -99,6 +107,7 @@ def read_team(folder: Path) -> TeamFolder:
             policy.lease,
             policy.most_tasks,
             policy.second_run_after,
+            policy.at_once,
         ),
     )
 
@@ -107,12 +116,14 @@ def _parsed(place: Path) -> _Team:
     if place.stat().st_size > LONGEST:
         raise InvalidInput(f"{place} has more than {LONGEST} bytes.")
     try:
-        return _Team.model_validate(read_yaml(place.read_text("utf-8")))
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidInput(f"{place} is not YAML: {getattr(error, 'problem', None) or error}.") from error
+        document = read_document(place.read_text("utf-8"), str(place))
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{place} is not UTF-8: {error.reason}.", remedy="Save it as UTF-8.") from error
+    try:
+        return _Team.model_validate(document.data)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc'])) or 'team'}: {one['msg']}" for one in error.errors()]
-        raise InvalidInput(f"{place}: {'; '.join(faults)}.") from error
+        names = [*field_names(_Team), *field_names(_Policy)]
+        raise refuse(in_order(shape_faults(document, error, names))) from error
 
 
 def _within(folder: Path, name: str) -> Path:

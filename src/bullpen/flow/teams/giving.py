@@ -1,6 +1,7 @@
 """Giving tasks to agents: who gets what, and why."""
 
 import asyncio
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,7 +21,7 @@ from bullpen.flow.teams.words import told
 
 
 async def assign_ready(team: Team, ready: Sequence[TaskId]) -> tuple[Job, ...]:
-    """Give ready tasks to agents; those that could be done, but found nobody free."""
+    """Give ready tasks to agents; those that could be done, but found nobody free, or too many at work."""
     at = time.monotonic()
     jobs = [
         constrained(team, name)
@@ -37,13 +38,20 @@ async def assign_ready(team: Team, ready: Sequence[TaskId]) -> tuple[Job, ...]:
     round_ = assign(agents, jobs, at)
     by_task = {job.task: job for job in jobs}
     chosen = [one for one in round_.placed if not _had_better_wait(one, by_task[one.task], agents)]
+    places = places_left(team)
     hopeless = _hopeless(team, round_.waiting, at) if not chosen else _never(team, round_.waiting)
     if hopeless:
         ended = [Kept(one.task, TaskState.FAILED, summary=one.reason) for one in hopeless]
         await end_without(team, ended)
-    await give(team, chosen, by_task)
+    await give(team, chosen[:places], by_task)
     lost = {one.task for one in hopeless}
-    return tuple(by_task[one.task] for one in round_.waiting if one.task not in lost)
+    return tuple(by_task[one.task] for one in (*chosen[places:], *round_.waiting) if one.task not in lost)
+
+
+def places_left(team: Team) -> int:
+    """How many more attempts may run now; agents' own limits apart."""
+    most = team.policy.at_once
+    return sys.maxsize if most is None else max(0, most - len(team.working))
 
 
 def _hopeless(team: Team, waiting: Sequence[NoChoice], at: float) -> Sequence[NoChoice]:

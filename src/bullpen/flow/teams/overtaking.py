@@ -17,7 +17,7 @@ from bullpen.flow.schedule.running import Preemption, Straggler, preempt, stragg
 from bullpen.flow.teams.actions import end_attempt
 from bullpen.flow.teams.base import Handed
 from bullpen.flow.teams.desk import GIVES_WAY
-from bullpen.flow.teams.giving import agents_of, constrained, give
+from bullpen.flow.teams.giving import agents_of, constrained, give, places_left
 from bullpen.flow.teams.queries import AttemptState
 from bullpen.flow.teams.state import Team, Working, running_of
 
@@ -26,20 +26,27 @@ async def make_way(team: Team, waiting: Sequence[Job]) -> bool:
     """Let less urgent tasks give way to those that found nobody free; whether one did."""
     given_way = False
     for job in sorted(waiting, key=lambda one: (-one.priority, one.task)):
-        able = frozenset(one.id for one in agents_of(team) if _may(one, job))
-        found = preempt(
-            job, [running_of(team, one) for one in team.working.values() if _may_stop(team, one)], able
-        )
+        running = [running_of(team, one) for one in team.working.values() if _may_stop(team, one)]
+        found = preempt(job, running, _whose_end_helps(team, job))
         if found is not None:
             given_way |= await _take_away(team, found)
     return given_way
+
+
+def _whose_end_helps(team: Team, job: Job) -> frozenset[str]:
+    """Agents that could do the job next; all, where one is free and only too many are at work."""
+    able = [one for one in agents_of(team) if _may(one, job)]
+    if not places_left(team) and any(one.load < one.capacity for one in able):
+        return frozenset(team.members)
+    return frozenset(one.id for one in able)
 
 
 async def second_runs(team: Team) -> None:
     """Give tasks that take too long to a second agent, where one is free."""
     at, least = time.monotonic(), team.policy.second_run_after
     agents = agents_of(team)
-    free = sum(max(0, one.capacity - one.load) for one in agents if one.available)
+    idle = sum(max(0, one.capacity - one.load) for one in agents if one.available)
+    free = min(idle, places_left(team))
     if least is None or not free:
         return
     running = [running_of(team, one) for one in team.working.values()]

@@ -102,7 +102,10 @@ async def work_item(bench: Bench, argument: str) -> Json:
     refused: _Tried | None = None
     for attempt in range(1, (order.attempts or bench.means.settings.attempts) + 1):
         tried = await step(
-            f"attempt-{attempt}", _Tried, partial(_attempt, bench, order, attempt, feedback), retries=AGAIN
+            f"attempt-{attempt}",
+            _Tried,
+            partial(_with_room, bench, order, attempt, feedback),
+            retries=AGAIN,
         )
         if tried.accepted:
             return _result(order, tried)
@@ -137,6 +140,18 @@ def _result(order: WorkOrder, tried: _Tried) -> Json:
         part=tried.part,
     )
     return RESULT.dump_python(done, mode="json")
+
+
+async def _with_room(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:
+    """An attempt that came to nothing on a full disk is not recorded: it is for somebody who has room."""
+    try:
+        tried = await _attempt(bench, order, attempt, feedback)
+    except (BullpenError, OSError) as error:
+        await bench.sessions.require_room(error)
+        raise
+    if not tried.accepted:
+        await bench.sessions.require_room(tried.reason)
+    return tried
 
 
 async def _attempt(bench: Bench, order: WorkOrder, attempt: int, feedback: Feedback) -> _Tried:

@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bullpen.flow.definitions.places import Document, Fault, KeyPath
+from bullpen.kernel.yaml_places import Document, Fault, KeyPath
 
 
 def shape_faults(
