@@ -54,7 +54,6 @@ WITHOUT_PROJECT_OPTIONS: Final = (
     *("-o", "strict_config=false", "-o", "strict=false", "-o", "minversion="),
 )
 
-USAGE_ERROR = 4
 ENDS: Final = {0: SuiteEnd.FINISHED, 1: SuiteEnd.FINISHED, 5: SuiteEnd.NO_TESTS}  # by pytest's exit status
 
 
@@ -71,10 +70,10 @@ class PytestRunner:
     async def run(
         self, request: TestRequest, sandbox: Sandbox, on_output: Callable[[bytes], None] | None = None
     ) -> TestReport:
-        """One run; when pytest cannot understand the project's options, a second one without them."""
+        """One run; when pytest does not start with the project's options, a second one without them."""
         report = await _run_once(request, sandbox, on_output, ())
         if (
-            report.exit_status != USAGE_ERROR
+            report.end is not SuiteEnd.NOT_STARTED
             or report.results
             or "ImportError while loading conftest" in report.output
         ):
