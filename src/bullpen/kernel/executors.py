@@ -2,6 +2,9 @@
 
 A lease is extended by the database's clock, so that a machine whose own clock jumps loses nothing. Its holder counts
 the seconds since it last knew that it held it; when they run out it must end, for others take its work from then on.
+
+Leases do not wait for the database's disk: one that takes seconds to write, or stands still, would cost all of them. If
+the server dies, the last second of extensions may be forgotten; then a holder finds itself marked as lost, and ends.
 """
 
 import hashlib
@@ -206,7 +209,8 @@ class Lease:
         """A connection that notices within seconds that the other side is gone."""
         from bullpen.kernel.storage.postgres import driver_url
 
-        patience = {"connect_timeout": 3, "tcp_user_timeout": 4000, "options": "-c statement_timeout=4000"}
+        told = "-c statement_timeout=4000 -c synchronous_commit=off"
+        patience = {"connect_timeout": 3, "tcp_user_timeout": 4000, "options": told}
         engine = sa.create_engine(
             driver_url(self.url), poolclass=NullPool, isolation_level="AUTOCOMMIT", connect_args=patience
         )
