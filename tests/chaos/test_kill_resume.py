@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.req("IMP-05")
 @pytest.mark.timeout(1500)
 def test_killed_sessions_come_to_the_same_commit(capsys: pytest.CaptureFixture[str]) -> None:
-    status = kill_resume.main(["--kills", "6"])
+    status = kill_resume.main(["--kills", "4"])
     said = capsys.readouterr().out
     assert status == 0, said
 

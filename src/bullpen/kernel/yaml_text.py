@@ -1,6 +1,6 @@
 """Reading YAML: plain data only, by libyaml where it is there (ten times as fast)."""
 
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -22,6 +22,6 @@ def _require_shallow(text: str) -> None:
             depth += 1
             if depth > DEEPEST:
                 problem = f"nested deeper than {DEEPEST} levels"
-                raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+                raise yaml.MarkedYAMLError(problem=problem, problem_mark=cast("Any", event.start_mark))
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
