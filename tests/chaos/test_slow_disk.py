@@ -123,7 +123,7 @@ def test_a_worker_with_a_slow_home_keeps_its_items(disk: SlowDisk, tmp_path: Pat
         fleet.workers["slow"] = fleet.start(str(home), "worker", "--json")
         log = Path(f"{home}.log")
         until(lambda: "ready" in log.read_text())
-        disk.slow(2)
+        disk.slow(10)
         fleet.session = fleet.start(
             "first", "improve", str(fleet.stand.repository), "--session", SESSION, "--quiet"
         )
