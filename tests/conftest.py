@@ -20,7 +20,10 @@ from bullpen.sandbox.base import Sandbox
 from bullpen.sandbox.choose import choose_sandbox
 
 _MACHINE = pytest.StashKey[Machine]()
-_ONE_AT_A_TIME = ("docker",)  # an engine is started once, in one of the processes that run tests
+_ONE_AT_A_TIME = (
+    "docker",
+    "remote_docker",
+)  # an engine is started once, in one of the processes that run tests
 _NOTHING_IS_LEFT_OUT = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -126,6 +129,15 @@ def empty_broker(request: pytest.FixtureRequest) -> Callable[[str], Broker]:
         return machine.brokers[name]
 
     return emptied
+
+
+@pytest.fixture
+def remote_engine(request: pytest.FixtureRequest) -> dict[str, str]:
+    """How Docker's own client names the tests' own engine elsewhere. Its users are marked ``needs("remote_docker")``."""
+    machine = request.config.stash[_MACHINE]
+    if reason := machine.lacks("remote_docker"):
+        pytest.skip(f"needs remote_docker: {reason}")
+    return machine.remote_docker
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])

@@ -73,7 +73,7 @@ async def converse(
     started = time.monotonic()
     await asyncio.to_thread(_start, api, container, command)
     timer = asyncio.get_running_loop().call_later(command.limits.wall_seconds, stop.ask, End.TIMEOUT)
-    output = _Output(command, on_output, stop)
+    output = Output(command, on_output, stop)
     says = command.talk.says if command.talk else _whole(command.stdin)
     talk = [asyncio.create_task(_feed(stream, says)), asyncio.create_task(output.read(stream))]
     try:
@@ -107,7 +107,7 @@ def _start(api: Any, container: str, command: Command) -> None:
         raise Missing(f"The container for {command.argv[0]!r} does not start ({text}).") from error
 
 
-class _Output:
+class Output:
     """Takes the engine's frames apart and keeps the first bytes of each stream."""
 
     def __init__(self, command: Command, on_output: Callable[[bytes], None] | None, stop: Stop) -> None:
@@ -166,7 +166,7 @@ async def _feed(stream: Stream, chunks: AsyncIterable[bytes]) -> None:
 
 
 def _outcome(
-    command: Command, stopped: End | None, state: dict[str, Any], output: _Output, wall: float
+    command: Command, stopped: End | None, state: dict[str, Any], output: Output, wall: float
 ) -> Outcome:
     status = int(state["ExitCode"])
     end = stopped or _end(status, out_of_memory=bool(state["OOMKilled"]))
