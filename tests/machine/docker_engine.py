@@ -1,6 +1,8 @@
 """A Docker engine of the tests' own: its folder and its socket; it touches no other engine's network."""
 
 import os
+import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -46,7 +48,7 @@ def start_engine() -> Iterator[str]:
 def start_remote_engine() -> Iterator[dict[str, str]]:
     """Where an engine is that stands for another machine, in the variables of Docker's own client.
 
-    It is spoken to over TLS. In a mount namespace of its own, the folders that tests use are not there: nothing of them
+    It is spoken to over TLS. In namespaces of its own, our processes and the folders that tests use are not there: nothing of them
     can be mounted by accident.
     """
     if os.geteuid() != 0:
@@ -61,24 +63,38 @@ def start_remote_engine() -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def serve_remote(folder: Path, port: int) -> Iterator[dict[str, str]]:
-    """Such an engine, with the certificates and the data that are in ``folder``."""
+def serve_remote(folder: Path, port: int, *, rude: bool = False) -> Iterator[dict[str, str]]:
+    """Such an engine, with the certificates and the data that are in ``folder``; a rude one ends without a word."""
     usual = Path(tempfile.gettempdir())
     hidden = ["/tmp"] if usual.is_relative_to("/tmp") else ["/tmp", str(usual)]
     script = (
         'for folder in $HIDDEN; do mount -t tmpfs -o mode=1777 tmpfs "$folder" || exit 1; done; exec "$@"'
     )
     argv = [
-        *("unshare", "--mount", "sh", "-c", script, "sh", find_program("dockerd")),
+        *(
+            "unshare",
+            "--mount",
+            "--pid",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "sh",
+            "-c",
+            script,
+            "sh",
+            find_program("dockerd"),
+        ),
         f"--host=tcp://127.0.0.1:{port}",
         *("--tlsverify", f"--tlscacert={folder}/ca.pem"),
         *(f"--tlscert={folder}/server.pem", f"--tlskey={folder}/server-key.pem"),
-        *(f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/pid"),
+        *(f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/run/pid"),
         *("--iptables=false", "--ip6tables=false"),
         f"--bridge={'none' if not Path('/sys/class/net/docker0').exists() else 'docker0'}",
     ]
     environment = {"DOCKER_HOST": f"tcp://127.0.0.1:{port}", "DOCKER_CERT_PATH": str(folder)}
     log = folder / "log"
+    shutil.rmtree(folder / "run", ignore_errors=True)  # no machine finds that again when it starts
+    (folder / "run").mkdir()
     with log.open("wb") as output:
         place = {**os.environ, "HIDDEN": " ".join(hidden)}
         engine = subprocess.Popen(argv, stdout=output, stderr=output, env=place)
@@ -86,8 +102,23 @@ def serve_remote(folder: Path, port: int) -> Iterator[dict[str, str]]:
         wait_until(lambda: remote_answers(environment), engine, log)
         yield environment
     finally:
-        end(engine)
+        _switch_off(engine, rude=rude)
         _unmount_below(folder)
+
+
+def _switch_off(machine: subprocess.Popen[bytes], *, rude: bool) -> None:
+    """End the engine, or at once all that runs on its machine, as when the power fails."""
+    children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children")
+    engine = children.read_text().split() if children.exists() else []
+    if rude or not engine:
+        machine.kill()
+    else:
+        os.kill(int(engine[0]), signal.SIGTERM)
+    try:
+        machine.wait(20)
+    except subprocess.TimeoutExpired:
+        machine.kill()
+        machine.wait()
 
 
 def make_certificates(folder: Path) -> None:

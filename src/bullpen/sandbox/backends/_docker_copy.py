@@ -268,7 +268,7 @@ def unpack(spool: IO[bytes], root: Path, sent: Mapping[str, Sent], without: Iter
     top = os.open(root, _FOLDER)
     try:
         with tarfile.open(fileobj=spool, mode="r:", encoding="utf-8", errors="surrogateescape") as archive:
-            members = {path: info for path, info in _members(archive) if not _is_kept(path, kept)}
+            members = {path: info for path, info in _members(archive, spool) if not _is_kept(path, kept)}
             return _Unpacking(
                 top, archive, members, {p: s for p, s in sent.items() if not _is_kept(p, kept)}
             ).run()
@@ -280,11 +280,19 @@ def unpack(spool: IO[bytes], root: Path, sent: Mapping[str, Sent], without: Iter
         os.close(top)
 
 
-def _members(archive: tarfile.TarFile) -> Iterator[tuple[str, tarfile.TarInfo]]:
+def _members(archive: tarfile.TarFile, spool: IO[bytes]) -> Iterator[tuple[str, tarfile.TarInfo]]:
     for info in archive:
         path = _inside(info.name)
         if path:
             yield path, info
+    _check_end(archive, spool)
+
+
+def _check_end(archive: tarfile.TarFile, spool: IO[bytes]) -> None:
+    """The library stops in silence at whatever is no header; but what is lacking in a cut archive was not removed."""
+    spool.seek(archive.offset)
+    if spool.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise Unavailable("What came back from the Docker host is not whole.")
 
 
 def _inside(name: str) -> str:
