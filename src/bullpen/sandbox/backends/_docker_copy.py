@@ -6,6 +6,7 @@ it leads out of the folder it belongs to.
 
 import contextlib
 import hashlib
+import operator
 import os
 import stat
 import tarfile
@@ -109,18 +110,19 @@ class Digest:
 
 def marks(root: Path) -> str:
     """A hash of the inode, size and change time of all that is below ``root``: the same while its content is."""
-    found = hashlib.sha256()
-    for path in _below(root):
-        state = path.lstat()
-        found.update(os.fsencode(path) + b"\0%d %d %d\0" % (state.st_ino, state.st_size, state.st_ctime_ns))
+    found = hashlib.sha256(_mark(os.fspath(root), root.stat()))
+    folders = [os.fspath(root)] if root.is_dir() else []
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in sorted(entries, key=operator.attrgetter("name")):
+                found.update(_mark(entry.path, entry.stat(follow_symlinks=False)))
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
     return found.hexdigest()
 
 
-def _below(root: Path) -> Iterator[Path]:
-    yield root
-    for folder, folders, files in os.walk(root):
-        folders.sort()
-        yield from (Path(folder, name) for name in sorted((*folders, *files)))
+def _mark(path: str, state: os.stat_result) -> bytes:
+    return os.fsencode(path) + b"\0%d %d %d\0" % (state.st_ino, state.st_size, state.st_ctime_ns)
 
 
 def _pack_parents(archive: tarfile.TarFile, target: str, known: frozenset[str]) -> None:
