@@ -12,6 +12,7 @@ from hypothesis import HealthCheck
 from tests.machine.brokers import Broker
 from tests.machine.needs import Machine
 from tests.machine.requirements import listing
+from tests.machine.ssh_server import SshServer
 
 from bullpen.domain.actor import Actor, local_person
 from bullpen.kernel.bus.log import EventLog
@@ -138,6 +139,16 @@ def remote_engine(request: pytest.FixtureRequest) -> dict[str, str]:
     if reason := machine.lacks("remote_docker"):
         pytest.skip(f"needs remote_docker: {reason}")
     return machine.remote_docker
+
+
+@pytest.fixture
+def ssh_server(request: pytest.FixtureRequest) -> SshServer:
+    """The tests' own. Its users are marked ``needs("ssh server")``."""
+    machine = request.config.stash[_MACHINE]
+    if reason := machine.lacks("ssh server"):
+        pytest.skip(f"needs ssh server: {reason}")
+    assert machine.ssh_server is not None
+    return machine.ssh_server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])

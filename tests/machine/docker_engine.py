@@ -84,7 +84,7 @@ def serve_remote(folder: Path, port: int, *, rude: bool = False) -> Iterator[dic
             "sh",
             find_program("dockerd"),
         ),
-        f"--host=tcp://127.0.0.1:{port}",
+        *(f"--host=tcp://127.0.0.1:{port}", f"--host=unix://{folder}/run/socket"),
         *("--tlsverify", f"--tlscacert={folder}/ca.pem"),
         *(f"--tlscert={folder}/server.pem", f"--tlskey={folder}/server-key.pem"),
         *(f"--data-root={folder}/data", f"--exec-root={folder}/run", f"--pidfile={folder}/run/pid"),
