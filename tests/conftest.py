@@ -12,6 +12,7 @@ from hypothesis import HealthCheck
 from tests.machine.brokers import Broker
 from tests.machine.needs import Machine
 from tests.machine.requirements import listing
+from tests.machine.ssh_server import SshServer
 
 from bullpen.domain.actor import Actor, local_person
 from bullpen.kernel.bus.log import EventLog
@@ -20,7 +21,10 @@ from bullpen.sandbox.base import Sandbox
 from bullpen.sandbox.choose import choose_sandbox
 
 _MACHINE = pytest.StashKey[Machine]()
-_ONE_AT_A_TIME = ("docker",)  # an engine is started once, in one of the processes that run tests
+_ONE_AT_A_TIME = (
+    "docker",
+    "remote_docker",
+)  # an engine is started once, in one of the processes that run tests
 _NOTHING_IS_LEFT_OUT = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -126,6 +130,25 @@ def empty_broker(request: pytest.FixtureRequest) -> Callable[[str], Broker]:
         return machine.brokers[name]
 
     return emptied
+
+
+@pytest.fixture
+def remote_engine(request: pytest.FixtureRequest) -> dict[str, str]:
+    """How Docker's own client names the tests' own engine elsewhere. Its users are marked ``needs("remote_docker")``."""
+    machine = request.config.stash[_MACHINE]
+    if reason := machine.lacks("remote_docker"):
+        pytest.skip(f"needs remote_docker: {reason}")
+    return machine.remote_docker
+
+
+@pytest.fixture
+def ssh_server(request: pytest.FixtureRequest) -> SshServer:
+    """The tests' own. Its users are marked ``needs("ssh server")``."""
+    machine = request.config.stash[_MACHINE]
+    if reason := machine.lacks("ssh server"):
+        pytest.skip(f"needs ssh server: {reason}")
+    assert machine.ssh_server is not None
+    return machine.ssh_server
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgresql"))])

@@ -14,6 +14,7 @@ import pytest
 
 from bullpen.domain.errors import InvalidInput
 from bullpen.sandbox.backends.bubblewrap import Bubblewrap, Rights
+from bullpen.sandbox.backends.remote_docker import RemoteDocker
 from bullpen.sandbox.base import MEBIBYTE, Backend, Command, End, Limits, Mount, Network, Outcome, Talk
 from bullpen.sandbox.choose import BACKENDS
 
@@ -35,7 +36,14 @@ _POORER = {
     "bubblewrap-chown": {"use_idmap": False},
     "bubblewrap-userns": {"rights": Rights.DROPPED, "use_cgroups": False},
 }
-_SHARING = ("bubblewrap", "docker", "bubblewrap-chown")  # those that can limit the share of the processors
+_SHARING = (
+    "bubblewrap",
+    "docker",
+    "remote_docker",
+    "bubblewrap-chown",
+)  # those that can limit the share of the processors
+_ELSEWHERE = ("remote_docker",)  # its files are copies, and no single hosts can be reached from there
+_HERE = tuple(name for name in (*_RUNNING, *_POORER) if name not in _ELSEWHERE)
 _OPEN_BASE = Path("/tmp")  # enterable by every user, unlike the usual folder for tests
 
 
@@ -49,6 +57,8 @@ def _way(name: str) -> object:
 @pytest.fixture(params=[_way(name) for name in (*_RUNNING, *_POORER)])
 async def sandbox(request: pytest.FixtureRequest) -> Backend:
     name: str = request.param
+    if name == "remote_docker":
+        return RemoteDocker(environment=request.getfixturevalue("remote_engine"))
     return replace(Bubblewrap(), **_POORER[name]) if name in _POORER else BACKENDS.load(name)
 
 
@@ -216,7 +226,7 @@ async def test_arguments_and_variables_arrive_byte_for_byte_or_are_refused(
     word = os.fsdecode(odd)
     script = 'import os,sys; sys.stdout.buffer.write(os.fsencode(sys.argv[1]+"|"+os.environ["ODD"]))'
     command = Command(("python3", "-c", script, word), env={"ODD": word}, limits=SMALL)
-    if sandbox.name == "docker" and b"\xff" in odd:
+    if "docker" in sandbox.name and b"\xff" in odd:
         with pytest.raises(InvalidInput, match="UTF-8"):
             await sandbox.run(command)
     else:
@@ -732,6 +742,7 @@ def lines_of(outcome: Outcome) -> list[str]:
 
 
 @pytest.mark.req("BOX-02")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_an_allowed_host_is_reached_and_every_other_refused(sandbox: Backend) -> None:
     async with served("one") as allowed, served("two") as other:
         urls = [f"http://127.0.0.1:{port}/" for port in (allowed, other)]
@@ -750,6 +761,7 @@ async def test_an_allowed_host_is_reached_and_every_other_refused(sandbox: Backe
 
 
 @pytest.mark.req("BOX-02", "BOX-04")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_past_the_proxy_nothing_is_reached(sandbox: Backend) -> None:
     async with served("one") as allowed:
         command = Command(
@@ -773,6 +785,7 @@ async def test_past_the_proxy_nothing_is_reached(sandbox: Backend) -> None:
 
 
 @pytest.mark.req("BOX-02")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_a_tunnel_carries_both_ways_to_the_end(sandbox: Backend) -> None:
     async with echoing() as (port, _):
         command = Command(
@@ -782,6 +795,7 @@ async def test_a_tunnel_carries_both_ways_to_the_end(sandbox: Backend) -> None:
 
 
 @pytest.mark.req("BOX-02", "BOX-04")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_a_name_that_leads_to_a_private_address_is_refused(sandbox: Backend) -> None:
     async with served("one") as port:
         host = f"localhost:{port}"
@@ -792,6 +806,7 @@ async def test_a_name_that_leads_to_a_private_address_is_refused(sandbox: Backen
 
 
 @pytest.mark.req("BOX-02")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_many_at_once_reach_each_their_own(sandbox: Backend) -> None:
     async with served("one") as one, served("two") as two:
         urls = [f"http://127.0.0.1:{port}/" for port in (one, two)]
@@ -809,6 +824,7 @@ async def test_many_at_once_reach_each_their_own(sandbox: Backend) -> None:
 
 
 @pytest.mark.req("BOX-02")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_the_end_of_a_command_ends_its_connections(sandbox: Backend) -> None:
     script = TUNNEL.replace("line.shutdown(socket.SHUT_WR)", "import time; time.sleep(600)")
     async with echoing() as (port, ended):
@@ -877,6 +893,7 @@ async def test_nothing_is_left_running(sandbox: Backend, workspace: Path, way: s
 
 
 @pytest.mark.req("BOX-04")
+@pytest.mark.parametrize("sandbox", [_way(name) for name in _HERE], indirect=True)
 async def test_cancelling_kills_everything(sandbox: Backend, workspace: Path) -> None:
     (workspace / "lock").write_text("")
     locked = asyncio.Event()

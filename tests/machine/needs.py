@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.machine.brokers import Broker, start_broker
-from tests.machine.docker_engine import start_engine
+from tests.machine.docker_engine import start_engine, start_remote_engine
 from tests.machine.postgres import Cluster, start_cluster
 from tests.machine.server import CannotStart
+from tests.machine.ssh_server import SshServer, start_ssh_server
 
 from bullpen.sandbox.backends.bubblewrap import Bubblewrap, Rights
 from bullpen.sandbox.choose import BACKENDS
@@ -33,6 +34,8 @@ class Machine:
     ending: ExitStack = field(default_factory=ExitStack)
     cluster: Cluster | None = None
     brokers: dict[str, Broker] = field(default_factory=dict[str, Broker])
+    remote_docker: dict[str, str] = field(default_factory=dict[str, str])
+    ssh_server: SshServer | None = None
     reasons: dict[str, str] = field(default_factory=dict[str, str])
 
     def lacks(self, name: str) -> str:
@@ -84,6 +87,16 @@ def _docker(machine: Machine) -> str:
         os.environ["DOCKER_HOST"] = machine.ending.enter_context(start_engine())
         reason = _sandbox("docker")(machine)
     return reason
+
+
+def _remote_docker(machine: Machine) -> str:
+    machine.remote_docker = machine.ending.enter_context(start_remote_engine())
+    return ""
+
+
+def _ssh_server(machine: Machine) -> str:
+    machine.ssh_server = machine.ending.enter_context(start_ssh_server())
+    return ""
 
 
 def _postgresql(machine: Machine) -> str:
@@ -143,5 +156,7 @@ PROBES: dict[str, Probe] = {
     "postgresql": _postgresql,
     "processor shares": _able("processor share not limited"),
     "redis": _broker("redis"),
+    "remote_docker": _remote_docker,
     "root": _root,
+    "ssh server": _ssh_server,
 }

@@ -6,34 +6,41 @@ command finds what it would find under bubblewrap, and nothing is downloaded.
 
 import asyncio
 import contextlib
-import io
 import os
 import socket
-import struct
-import tarfile
-import time
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import docker
-from docker.errors import APIError, DockerException, ImageNotFound
+from docker.errors import DockerException, ImageNotFound
 from docker.types import Mount as BindMount
-from docker.types import Ulimit
 from requests.exceptions import RequestException
 
-from bullpen.domain.errors import BullpenError, InvalidInput, Missing
+from bullpen.domain.errors import BullpenError, Missing
 from bullpen.sandbox import changes
+from bullpen.sandbox.backends._docker_address import check_local
+from bullpen.sandbox.backends._docker_run import (
+    ATTACH,
+    INIT_FOLDER,
+    Frame,
+    check_words,
+    confinement,
+    converse,
+    create,
+    folders_archive,
+)
+from bullpen.sandbox.backends._docker_streams import attach_plain
 from bullpen.sandbox.base import MEBIBYTE, Command, End, Limits, Network, Outcome, Probe
 from bullpen.sandbox.disk import watch_disk, writable_places
 from bullpen.sandbox.hosts import parse_host
 from bullpen.sandbox.linux import rootfs
 from bullpen.sandbox.linux.listener import open_listener
 from bullpen.sandbox.linux.ownership import hand_over
-from bullpen.sandbox.proxy import PROXY_PORT, Proxy, proxy_variables
-from bullpen.sandbox.stop import SIGNAL_STATUSES, Stop, until_dead
+from bullpen.sandbox.proxy import PROXY_PORT, Proxy
+from bullpen.sandbox.stop import Stop, until_dead
 
 _INSTALL = (
     "Install and start Docker: apt-get install docker.io (Fedora: dnf install moby-engine), systemctl start docker, "
@@ -42,13 +49,7 @@ _INSTALL = (
 _HOST_IMAGE = "bullpen-host-programs:2"
 _SINGLE_HOSTS = "Run Bullpen as root on the engine's own machine, or use the bubblewrap sandbox, or run the command without hosts."
 _HOLDER_LIMITS = Limits(cpus=0.1, memory_bytes=32 * MEBIBYTE, processes=4, scratch_bytes=MEBIBYTE)
-_INIT_PROCESSES = 1
-_OPEN_FILES = 1024
-_FRAME = struct.Struct(">BxxxI")
-_STDERR = 2
-_DRAIN_SECONDS = 10.0
-_INIT_FOLDER = "sbin"  # the engine puts its init there: not a link, or the host's /usr would cover it
-_FOLDERS = ("usr", "etc", "work", "tmp", "proc", "dev", "sys", "run", "opt", _INIT_FOLDER)
+_FOLDERS = ("usr", "etc", "work", "tmp", "proc", "dev", "sys", "run", "opt", INIT_FOLDER)
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Docker:
     async def run(self, command: Command, on_output: Callable[[bytes], None] | None = None) -> Outcome:
         """See ``Backend.run``. Words that are not UTF-8 are refused: the engine's API cannot carry them."""
         rootfs.check_command(command)
-        _check_words(command)
+        check_words(command)
         stop = Stop()
         try:
             return await until_dead(self._watched(command, stop, on_output), stop)
@@ -124,7 +125,7 @@ class Docker:
             user=_user(),
             entrypoint=[],
             host_config=self._api.create_host_config(
-                **_confinement(command, str(Network.NONE)), mounts=list(_host_programs())
+                **confinement(command, str(Network.NONE)), mounts=list(_host_programs())
             ),
         )
         return str(made["Id"])
@@ -149,80 +150,15 @@ class Docker:
     ) -> Outcome:
         container = await asyncio.to_thread(self._create, command, way.network)
         try:
-            stream = await asyncio.to_thread(self._attach, container)
+            stream = await asyncio.to_thread(attach_plain, self._api, container, ATTACH)
             with contextlib.closing(stream):
-                return await self._converse(container, stream, command, stop, on_output)
+                return await converse(self._api, container, stream, command, stop, on_output)
         finally:
             await asyncio.to_thread(self._api.remove_container, container, v=True, force=True)
 
-    async def _converse(
-        self,
-        container: str,
-        stream: socket.socket,
-        command: Command,
-        stop: Stop,
-        on_output: Callable[[bytes], None] | None,
-    ) -> Outcome:
-        """Start the container, talk to it until it ends or is ended, and read how it went."""
-        started = time.monotonic()
-        await asyncio.to_thread(self._start, container, command)
-        timer = asyncio.get_running_loop().call_later(command.limits.wall_seconds, stop.ask, End.TIMEOUT)
-        output = _Output(command, on_output, stop)
-        says = command.talk.says if command.talk else _whole(command.stdin)
-        talk = [asyncio.create_task(_feed(stream, says)), asyncio.create_task(output.read(stream))]
-        try:
-            await asyncio.wait({talk[1], stop.asked}, return_when=asyncio.FIRST_COMPLETED)
-            if stop.reason:
-                await asyncio.to_thread(self._kill, container)
-                await asyncio.wait({talk[1]}, timeout=_DRAIN_SECONDS)
-            await asyncio.to_thread(self._api.wait, container)
-        finally:
-            timer.cancel()
-            for task in talk:
-                task.cancel()
-            await asyncio.gather(*talk, return_exceptions=True)
-        state = (await asyncio.to_thread(self._api.inspect_container, container))["State"]
-        return _outcome(command, stop.reason, state, output, time.monotonic() - started)
-
     def _create(self, command: Command, network: str) -> str:
-        """Id of a new container that is not started yet."""
-        api = self._api
         image = self.image or self._host_image()
-        made = api.create_container(
-            image,
-            list(command.argv),
-            working_dir=command.cwd,
-            environment={**rootfs.BASE_ENVIRONMENT, **proxy_variables(command.hosts), **command.env},
-            user=_user(),
-            stdin_open=True,
-            hostname="sandbox" if network == Network.NONE else None,
-            entrypoint=[],
-            healthcheck={"test": ["NONE"]},
-            host_config=api.create_host_config(
-                **_confinement(command, network), mounts=self._mounts(command)
-            ),
-        )
-        return str(made["Id"])
-
-    def _attach(self, container: str) -> socket.socket:
-        wish = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
-        stream = self._api.attach_socket(container, wish)
-        plain = stream if isinstance(stream, socket.socket) else stream._sock  # noqa: SLF001 - documented by the library only so
-        plain.setblocking(False)
-        return plain
-
-    def _start(self, container: str, command: Command) -> None:
-        try:
-            self._api.start(container)
-        except APIError as error:
-            text = str(error.explanation or error)
-            if "chdir" in text or "mount" in text or "cwd" in text:
-                raise InvalidInput(f"The container cannot be made as asked ({text}).") from error
-            raise Missing(f"The container for {command.argv[0]!r} does not start ({text}).") from error
-
-    def _kill(self, container: str) -> None:
-        with contextlib.suppress(APIError):  # it has just ended by itself
-            self._api.kill(container)
+        return create(self._api, command, Frame(image, network, _user(), self._mounts(command)))
 
     def _mounts(self, command: Command) -> list[BindMount]:
         host = _host_programs() if self.image is None else iter(())
@@ -234,11 +170,13 @@ class Docker:
             self._api.inspect_image(_HOST_IMAGE)
         except ImageNotFound:
             repository, _, tag = _HOST_IMAGE.partition(":")
-            self._api.import_image_from_data(_folders_archive(), repository=repository, tag=tag)
+            archive = folders_archive(_FOLDERS, rootfs.system_links())
+            self._api.import_image_from_data(archive, repository=repository, tag=tag)
         return _HOST_IMAGE
 
     @cached_property
     def _api(self) -> Any:
+        check_local(os.environ.get("DOCKER_HOST", ""))
         # Typed loosely: the published stubs of the low-level client know only part of it.
         return docker.from_env(timeout=120).api
 
@@ -249,112 +187,6 @@ class _Way:
 
     network: str
     proxy: Proxy
-
-
-class _Output:
-    """Takes the engine's frames apart and keeps the first bytes of each stream."""
-
-    def __init__(self, command: Command, on_output: Callable[[bytes], None] | None, stop: Stop) -> None:
-        self._left = [command.limits.output_bytes] * 2
-        self._hears = command.talk.hears if command.talk else None
-        self._chunks: tuple[list[bytes], list[bytes]] = ([], [])
-        self._on_output, self._stop = on_output, stop
-
-    @property
-    def stdout(self) -> bytes:
-        return b"".join(self._chunks[0])
-
-    @property
-    def stderr(self) -> bytes:
-        return b"".join(self._chunks[1])
-
-    async def read(self, stream: socket.socket) -> None:
-        """Read to the end of the stream."""
-        loop = asyncio.get_running_loop()
-        pending = b""
-        while data := await loop.sock_recv(stream, 65_536):
-            pending = self._take(pending + data)
-
-    def _take(self, data: bytes) -> bytes:
-        """Keep all whole frames; the rest is given back."""
-        while len(data) >= _FRAME.size:
-            kind, size = _FRAME.unpack_from(data)
-            end = _FRAME.size + size
-            if len(data) < end:
-                break
-            self._keep(1 if kind == _STDERR else 0, data[_FRAME.size : end])
-            data = data[end:]
-        return data
-
-    def _keep(self, which: int, data: bytes) -> None:
-        kept = data[: self._left[which]]
-        self._left[which] -= len(kept)
-        if kept:
-            self._chunks[which].append(kept)
-            if self._on_output:
-                self._on_output(kept)
-            if self._hears and which == 0:
-                self._hears(kept)
-        if len(kept) < len(data):
-            self._stop.ask(End.OUTPUT)
-
-
-async def _whole(data: bytes) -> AsyncIterator[bytes]:
-    yield data
-
-
-async def _feed(stream: socket.socket, chunks: AsyncIterable[bytes]) -> None:
-    with contextlib.suppress(OSError):  # it may end without reading
-        async for chunk in chunks:
-            await asyncio.get_running_loop().sock_sendall(stream, chunk)
-        stream.shutdown(socket.SHUT_WR)
-
-
-def _outcome(
-    command: Command, stopped: End | None, state: dict[str, Any], output: _Output, wall: float
-) -> Outcome:
-    status = int(state["ExitCode"])
-    end = stopped or _end(status, out_of_memory=bool(state["OOMKilled"]))
-    return Outcome(
-        command.argv,
-        end,
-        status if end is End.EXITED else None,
-        output.stdout,
-        output.stderr,
-        wall,
-        cpu_seconds=0.0,
-        peak_memory_bytes=0,
-    )
-
-
-def _end(status: int, *, out_of_memory: bool) -> End:
-    if out_of_memory and status != 0:
-        return End.MEMORY
-    return End.SIGNALLED if status in SIGNAL_STATUSES else End.EXITED
-
-
-def _confinement(command: Command, network: str) -> dict[str, Any]:
-    limits = command.limits
-    scratch = f"rw,nosuid,nodev,exec,mode=1777,size={limits.scratch_bytes}"
-    return {
-        "network_mode": network,
-        "read_only": True,
-        "tmpfs": {"/tmp": scratch},  # noqa: S108 - the path inside the sandbox
-        "shm_size": limits.scratch_bytes,
-        "mem_limit": limits.memory_bytes,
-        "memswap_limit": limits.memory_bytes,
-        "cpu_period": 100_000,
-        "cpu_quota": max(1_000, int(limits.cpus * 100_000)),
-        "pids_limit": limits.processes + _INIT_PROCESSES,
-        "cap_drop": ["ALL"],
-        "security_opt": ["no-new-privileges"],
-        "init": True,
-        "ulimits": [
-            Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
-            Ulimit(name="core", soft=0, hard=0),
-            Ulimit(name="fsize", soft=limits.file_bytes, hard=limits.file_bytes),
-        ],
-    }
 
 
 def _workspace(command: Command) -> Iterator[BindMount]:
@@ -376,31 +208,6 @@ def _bind(target: str, source: Path, *, writable: bool = False) -> BindMount:
     return BindMount(target, os.fspath(source.resolve()), type="bind", read_only=not writable)
 
 
-def _folders_archive() -> bytes:
-    """A root file system of empty folders, the host's links such as /bin, and a list of users."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        for name in _FOLDERS:
-            _add(archive, name, tarfile.DIRTYPE, mode=0o1777 if name == "tmp" else 0o755)
-        for link, target in rootfs.system_links():
-            if link.lstrip("/") != _INIT_FOLDER:
-                _add(archive, link.lstrip("/"), tarfile.SYMTYPE, link=target)
-        _add(
-            archive, f"{_INIT_FOLDER}/ldconfig", tarfile.SYMTYPE, link="/usr/sbin/ldconfig"
-        )  # ctypes asks it
-        for name, text in rootfs.USER_FILES.items():
-            _add(archive, name.lstrip("/"), tarfile.REGTYPE, data=text.encode())
-    return buffer.getvalue()
-
-
-def _add(
-    archive: tarfile.TarFile, name: str, kind: bytes, *, mode: int = 0o644, link: str = "", data: bytes = b""
-) -> None:
-    entry = tarfile.TarInfo(name)
-    entry.type, entry.mode, entry.linkname, entry.size = kind, mode, link, len(data)
-    archive.addfile(entry, io.BytesIO(data))
-
-
 def _user() -> str:
     """Root's sandboxes run as a user of their own; an ordinary user's as that user, who owns the workspace."""
     user, group = (rootfs.USER, rootfs.USER) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
@@ -412,22 +219,6 @@ def _hand_over(command: Command) -> None:
         return
     for place in writable_places(command):
         hand_over(place, rootfs.USER)
-
-
-def _check_words(command: Command) -> None:
-    """Refuse what JSON would mangle, and a folder that the engine would silently make."""
-    paths = [os.fspath(mount.source) for mount in command.mounts]
-    words = (*command.argv, *command.env.values(), command.cwd, *paths, os.fspath(command.workspace or ""))
-    for word in words:
-        try:
-            word.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidInput("Docker takes only UTF-8 words and paths.") from error
-    inside = PurePosixPath(command.cwd)
-    if command.workspace and inside.is_relative_to(rootfs.WORK):
-        folder = command.workspace / inside.relative_to(rootfs.WORK)
-        if not folder.is_dir():
-            raise InvalidInput(f"The command's folder {command.cwd!r} does not exist in the workspace.")
 
 
 backend = Docker()
