@@ -32,4 +32,4 @@ mutants: setup ## break the core on purpose, and count how many breaks the tests
 	@$(BIN)/python -m bench.mutants
 
 clean: ## remove what setup and tests made
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov
+	rm -rf $(VENV) .programs .pytest_cache .ruff_cache .hypothesis .import_linter_cache .coverage* htmlcov

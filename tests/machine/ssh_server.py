@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.machine.server import CannotStart, end, find_program, free_port, wait_until
 
+_UNPACKED = Path(__file__).parents[2] / ".programs" / "usr" / "sbin"  # see scripts/setup
 _SERVER = """
 Port {port}
 ListenAddress 127.0.0.1
@@ -47,7 +48,7 @@ def start_ssh_server() -> Iterator[SshServer]:
     """One that lets us in as the user we are, by key."""
     if os.geteuid() != 0:
         raise CannotStart("only root can start an ssh server")
-    server, client = find_program("sshd"), find_program("ssh")
+    server, client = find_program("sshd", _UNPACKED), find_program("ssh")
     with tempfile.TemporaryDirectory(prefix="bullpen-sshd-") as name:
         folder, port = Path(name), free_port()
         _prepare(folder, port, client)

@@ -63,10 +63,10 @@ async def _git() -> Check:
 
 
 async def _sandboxes(wanted: str) -> list[Check]:
-    """Every backend, tried; only that none of those wanted works is a problem."""
-    from bullpen.sandbox.choose import AUTO, BACKENDS
+    """Those that may be used, tried; only that none of them works is a problem."""
+    from bullpen.sandbox.choose import AUTO, IN_ORDER
 
-    names = [name for name in BACKENDS.names() if name != "scripted"] if wanted == AUTO else [wanted]
+    names = IN_ORDER if wanted == AUTO else (wanted,)
     checks = list(await asyncio.gather(*(_sandbox(name) for name in names)))
     if any(check.state != "problem" for check in checks):
         return [

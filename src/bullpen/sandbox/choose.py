@@ -6,7 +6,7 @@ from bullpen.sandbox.base import Backend, Probe, Sandbox
 
 BACKENDS: ExtensionPoint[Backend] = ExtensionPoint("bullpen.sandbox.backends", "backend")
 AUTO = "auto"
-_ORDER = ("bubblewrap", "docker")
+IN_ORDER = ("bubblewrap", "docker")  # what is tried where nobody names one
 
 
 async def choose_sandbox(wanted: str = AUTO) -> tuple[Sandbox, Probe]:
@@ -21,7 +21,7 @@ async def choose_sandbox(wanted: str = AUTO) -> tuple[Sandbox, Probe]:
     if wanted != AUTO:
         return await _working(wanted)
     refusals: dict[str, Missing] = {}
-    for name in _ORDER:
+    for name in IN_ORDER:
         try:
             return await _working(name)
         except Missing as error:
