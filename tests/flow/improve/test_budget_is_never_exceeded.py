@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from bullpen.domain.actor import Actor
 from bullpen.domain.errors import LimitExceeded
 from bullpen.domain.events.agent import ModelReplied
-from bullpen.domain.events.improve import BudgetHeld, BudgetReleased
+from bullpen.domain.events.improve import BudgetReleased, BudgetReserved
 from bullpen.domain.ids import SessionId, TaskId
 from bullpen.domain.money import Money
 from bullpen.flow.improve.budget import Attempt, Purse, grant
@@ -138,7 +138,7 @@ async def test_without_a_budget_nothing_is_held(database: Database, person: Acto
 
 async def test_what_was_held_by_the_dead_is_free_after_its_time() -> None:
     purse = Purse()
-    purse.count(BudgetHeld(TaskId("a"), 1, 900, until=100.0))
+    purse.count(BudgetReserved(TaskId("a"), 1, 900, until=100.0))
     assert grant(purse, BUDGET, (TaskId("b"), 1), Money(200), at=99.0).waits
     assert grant(purse, BUDGET, (TaskId("b"), 1), Money(200), at=101.0).money == Money(200)
 
@@ -160,7 +160,7 @@ def test_whatever_happens_grants_fit_into_the_budget(
         if hold is None:
             money = grant(purse, BUDGET, attempt, None if wanted is None else Money(wanted), at).money
             if money != Money():
-                purse.count(BudgetHeld(*attempt, money.micro_usd, at + 1))
+                purse.count(BudgetReserved(*attempt, money.micro_usd, at + 1))
         elif cost > 600:
             purse.count(BudgetReleased(*attempt))
         else:

@@ -159,7 +159,7 @@ class WorkReclaimed(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class BudgetHeld(Event):
+class BudgetReserved(Event):
     """Of the session's budget an attempt at a task may spend ``micro_usd`` in all; others may not spend that.
 
     It holds until the attempt ends, or at the latest at ``until`` (seconds since 1970).

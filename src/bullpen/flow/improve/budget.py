@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from bullpen.domain.events import Event
 from bullpen.domain.events.agent import ModelReplied
-from bullpen.domain.events.improve import BudgetHeld, BudgetReleased
+from bullpen.domain.events.improve import BudgetReleased, BudgetReserved
 from bullpen.domain.ids import TaskId
 from bullpen.domain.money import Money
 
@@ -40,7 +40,7 @@ class Purse:
                 attempt = (event.task_id, event.attempt)
                 self.spent += event.cost_micro_usd
                 self.by_attempt[attempt] = self.by_attempt.get(attempt, 0) + event.cost_micro_usd
-            case BudgetHeld(task, number):
+            case BudgetReserved(task, number):
                 for older in [one for one in self.holds if one[0] == task]:
                     del self.holds[older]  # a task is done by one at a time: whoever had it has died
                 self.holds[task, number] = Hold(event.micro_usd, event.until)

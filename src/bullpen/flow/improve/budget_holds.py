@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from bullpen.domain.errors import LimitExceeded
-from bullpen.domain.events.improve import BudgetHeld, BudgetReleased
+from bullpen.domain.events.improve import BudgetReleased, BudgetReserved
 from bullpen.domain.money import Money
 from bullpen.flow.improve.budget import NOTHING, Attempt, Grant, grant
 from bullpen.flow.improve.means import Means
@@ -60,7 +60,7 @@ async def _try(means: Means, session: ImproveSession, attempt: Attempt, wanted: 
         given = grant(session.purse, session.options.budget, attempt, wanted, now())
         if given.money != NOTHING and wanted != NOTHING:
             until = now() + means.settings.agent_seconds + SLACK_SECONDS
-            uow.record(session.id, BudgetHeld(*attempt, given.money.micro_usd, until))
+            uow.record(session.id, BudgetReserved(*attempt, given.money.micro_usd, until))
     return given
 
 
