@@ -23,7 +23,7 @@ check: setup ## the fast gates: format, lint, types, import contracts
 	@bash scripts/check
 
 unit: setup ## the fast tests
-	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore=tests/e2e --ignore=tests/chaos
+	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not slow" $(foreach folder,e2e chaos cli contract,--ignore=tests/$(folder))
 
 bench: setup ## comparisons with peers and with the physical limit, as ratios
 	@$(BIN)/python -m bench
