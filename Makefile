@@ -2,7 +2,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run test slow check unit bench mutants clean
+.PHONY: help setup run test coverage slow check unit bench mutants clean
 
 help: ## what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -16,7 +16,10 @@ run: setup ## improve the sample repository and show the result
 test: ## checks, unit, contract, integration and end-to-end tests
 	@bash scripts/test
 
-slow: setup ## the slow tests: whole sessions, kills, Docker, 100,000 files
+coverage: ## every test, with lines and branches counted; at least 90 %
+	@bash scripts/test --coverage
+
+slow: setup ## the slow tests alone: whole sessions, kills, Docker, 100,000 files
 	@$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m slow
 
 check: setup ## the fast gates: format, lint, types, import contracts
