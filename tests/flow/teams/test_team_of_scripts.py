@@ -73,7 +73,7 @@ async def test_a_folder_of_250_scripts_is_a_team(
     database: Database, person: Actor, sandbox: Sandbox, folder: Path
 ) -> None:
     parts = [{"title": f"Part {number}"} for number in range(40)]
-    write_team(folder, parts, "{pause: 0}")
+    write_team(folder, parts, "{pause: 0, at_once: 64}")
     agents = folder / "agents"
     for number in range(245):
         write_agent(agents, f"count-{number:03}", ANSWERS)
