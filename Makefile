@@ -13,7 +13,7 @@ setup: ## make .venv with the bullpen command in it
 run: setup ## improve the sample repository and show the result
 	@bash scripts/run_sample
 
-test: ## checks, unit, contract, integration and end-to-end tests
+test: ## checks, unit, contract, integration and end-to-end tests; without the slow ones
 	@bash scripts/test
 
 coverage: ## every test, with lines and branches counted; at least 90 %

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FRAME_SECONDS = 0.1  # ten looks at the log a second; a look that finds nothing costs well under a millisecond
 LOOK_SECONDS = 0.5  # between two looks at whether the session was cancelled
+STOPS = 30  # times, a second apart, that what runs is asked to stop
 INTERRUPTED = 130  # as a shell reports SIGINT
 
 
@@ -346,6 +347,11 @@ def _stop_on_sigterm() -> None:
 async def _stop_the_rest() -> None:
     """Cancel what the durable engine left running in this loop, so that sandboxes are closed before the records are."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(
+        STOPS
+    ):  # one request may be lost: what ends at that very moment, ``wait_for`` takes for its result
+        if not others:
+            break
+        for task in others:
+            task.cancel()
+        _, others = await asyncio.wait(others, timeout=1)
